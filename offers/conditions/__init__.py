@@ -1,0 +1,43 @@
+"""The rule language: grammar, evaluation for one and for many, and plain English; never what a result leads to."""
+
+from offers.conditions.evaluate import (
+    ClauseResult,
+    Evaluator,
+    Outcome,
+    RulesEvaluator,
+    compile_condition,
+    compile_conditions,
+    explain,
+    trace,
+)
+from offers.conditions.grammar import (
+    Clause,
+    Combination,
+    Condition,
+    Fault,
+    InvalidCondition,
+    attributes_of,
+    clauses,
+    parse,
+    to_json,
+)
+
+__all__ = [
+    "Clause",
+    "ClauseResult",
+    "Combination",
+    "Condition",
+    "Evaluator",
+    "Fault",
+    "InvalidCondition",
+    "Outcome",
+    "RulesEvaluator",
+    "attributes_of",
+    "clauses",
+    "compile_condition",
+    "compile_conditions",
+    "explain",
+    "parse",
+    "to_json",
+    "trace",
+]
