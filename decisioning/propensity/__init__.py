@@ -1,0 +1,1 @@
+"""P(accept) of a customer for an offer: encoding, training, scoring; no database and no knowledge of other stages."""
