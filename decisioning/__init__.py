@@ -1,0 +1,1 @@
+"""How one offer is chosen, sent and learned from; imports only offers."""

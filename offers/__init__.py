@@ -1,0 +1,1 @@
+"""What may be offered, to whom, and who agreed; imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Claims about the product, one function each, against the real Postgres and the real Redis."""

@@ -1,0 +1,1 @@
+"""Claims about the site, its servers and its commands."""
