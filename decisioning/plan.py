@@ -1,0 +1,121 @@
+"""A release compiled for speed: arrays and functions computed once per release, model and set of arms; no customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisioning.bandit.posterior import ArmPrior, Posterior
+from decisioning.bandit.ranking import RankingWeights
+from decisioning.draws import arm_counter
+from decisioning.propensity.scoring import Prepared, PropensityModel
+from offers.conditions.evaluate import RulesEvaluator, compile_conditions
+from offers.types import Boost, ContextTerm, Release, Rule
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Offers and arms stand in sorted order; `*_of_arm` arrays have one entry per arm. `scoped_*` give, for each rule
+    (boost), the offers that it covers."""
+
+    release: Release
+    model: PropensityModel | None
+    offers: tuple[str, ...]
+    arms: tuple[str, ...]
+    offer_of_arm: Indices
+    row_of_arm: Indices  # the arm's row in `prepared`
+    values: NDArray[np.float64]
+    base_rates: NDArray[np.float64]
+    counters: NDArray[np.int64]
+    competes: NDArray[np.bool_]  # False: a placement's fallback, shown only when nothing else is left
+    rules: tuple[Rule, ...]
+    rule_offers: tuple[tuple[int, ...], ...]
+    passes: RulesEvaluator
+    boosts: tuple[Boost, ...]
+    boost_offers: tuple[Indices, ...]
+    boosted: RulesEvaluator
+    prepared: Prepared | None
+    weights: RankingWeights
+    priors: Mapping[str, ArmPrior]
+    context: Callable[[Mapping[str, Any]], NDArray[np.float64]]
+
+    @property
+    def dimension(self) -> int:
+        return 1 + len(self.release.ranking.context)
+
+
+def compile_release(release: Release, model: PropensityModel | None) -> Plan:
+    """Everything of a release that does not depend on the customer."""
+    offers, arms = tuple(sorted(release.offers)), tuple(sorted(release.arms))
+    position = {key: index for index, key in enumerate(offers)}
+    offer_of_arm = np.array([position[release.arms[arm].offer] for arm in arms], dtype=np.intp)
+    rules, boosts = tuple(release.rules.values()), tuple(release.boosts.values())
+    fallbacks = {placement.fallback for placement in release.placements.values()}
+    prepared = model.prepare_release(release) if model else None
+    ranking = release.ranking
+    return Plan(
+        release=release,
+        model=model,
+        offers=offers,
+        arms=arms,
+        offer_of_arm=offer_of_arm,
+        row_of_arm=np.arange(len(arms)) if model and model.per_arm else offer_of_arm,
+        values=np.array([release.offers[release.arms[arm].offer].value for arm in arms], dtype=np.float64),
+        base_rates=np.array([release.offers[release.arms[arm].offer].base_rate for arm in arms], dtype=np.float64),
+        counters=np.array([arm_counter(arm) for arm in arms], dtype=np.int64),
+        competes=np.array([arm not in fallbacks for arm in arms], dtype=np.bool_),
+        rules=rules,
+        rule_offers=tuple(_scope(release, offers, rule) for rule in rules),
+        passes=compile_conditions([rule.when for rule in rules]),
+        boosts=boosts,
+        boost_offers=tuple(np.array(_scope(release, offers, boost), dtype=np.intp) for boost in boosts),
+        boosted=compile_conditions([boost.when for boost in boosts]),
+        prepared=prepared,
+        weights=RankingWeights(
+            ranking.propensity_weight, ranking.bandit_weight, ranking.shift_trials, ranking.value_exponent
+        ),
+        priors={arm.key: ArmPrior(arm.prior_mean, arm.prior_strength) for arm in release.arms.values()},
+        context=context_reader(ranking.context),
+    )
+
+
+def _scope(release: Release, offers: Sequence[str], rule: Rule | Boost) -> tuple[int, ...]:
+    """Positions of the offers that a rule or a boost covers."""
+
+    def covered(key: str) -> bool:
+        return rule.scope == "all" or rule.target == (key if rule.scope == "offer" else release.offers[key].product)
+
+    return tuple(index for index, key in enumerate(offers) if covered(key))
+
+
+def context_reader(terms: Sequence[ContextTerm]) -> Callable[[Mapping[str, Any]], NDArray[np.float64]]:
+    """From attributes to the bandit's context (1 + terms,): the constant 1, then each term; a missing value gives 0."""
+
+    def read(attributes: Mapping[str, Any]) -> NDArray[np.float64]:
+        vector = np.zeros(1 + len(terms))
+        vector[0] = 1.0
+        for index, term in enumerate(terms, start=1):
+            value = attributes.get(term.attribute)
+            if value is None:
+                continue
+            if term.equals is not None:
+                vector[index] = 1.0 if value == term.equals else 0.0
+            else:
+                # Beyond three scales a value says no more: one odd customer must not bend the line for all.
+                vector[index] = min(3.0, max(-3.0, (float(value) - term.centre) / term.scale))
+        return vector
+
+    return read
+
+
+def complete(posterior: Posterior | None, plan: Plan) -> Posterior:
+    """The posterior with a prior for each arm of the release that it has not met."""
+    if posterior is None:
+        return Posterior.empty(plan.priors, plan.dimension, plan.release.ranking.noise_variance)
+    return posterior.with_arms(plan.priors)

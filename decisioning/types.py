@@ -1,0 +1,86 @@
+"""Frozen values that go into a decision and come out of it; no database, no clock, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """What a channel asks. `customer` is the surrogate key, `session` the hash of the channel's session id."""
+
+    customer: int
+    session: str
+    channel: str
+    placement: str
+    limit: int
+    now: datetime
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the customer at the moment of the decision: the values used, never an external id.
+
+    `attributes`: by register name, session included; a missing one is absent. `ages`: seconds since each feature
+    group was true. `consents`: purposes granted, as "marketing:<channel>". `contacts`: decisions with an offer, by
+    ISO day and then by offer ("*" counts the decisions). `stops`: (scope, target) pairs in force. `precomputed`:
+    propensity by offer (or arm) from the nightly scoring. `withheld`: groups not read, for lack of consent.
+    """
+
+    attributes: Mapping[str, Any]
+    ages: Mapping[str, float]
+    consents: frozenset[str]
+    suppressed: bool
+    contacts: Mapping[str, Mapping[str, int]]
+    stops: frozenset[tuple[str, str]]
+    precomputed: Mapping[str, float] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an offer ended: the stage, its reason code, and the rule or cap that decided (empty if the stage itself)."""
+
+    offer: str
+    stage: str
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One arm that reached the ranking. `draw` is the bandit's sample; `score` the blend that ranked it."""
+
+    arm: str
+    offer: str
+    propensity: float
+    boost: float
+    mean: float
+    width: float
+    draw: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    rank: int
+    arm: str
+    offer: str
+    action_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of `decide()`. `reason` is None exactly when there is a choice."""
+
+    choices: tuple[Choice, ...]
+    reason: str | None
+    refusals: tuple[Refusal, ...]
+    scored: tuple[Scored, ...]
+    degraded: tuple[str, ...]
+    holdout: bool = False

@@ -1,0 +1,46 @@
+"""The vault of protected attributes (its own schema and database role) and the audits computed from it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class ProtectedAttribute(models.Model):
+    """One protected attribute of one customer. Only fairness/vault.py reads or writes it, as the vault's login."""
+
+    pk = models.CompositePrimaryKey("customer_id", "attribute")
+    customer_id = models.BigIntegerField()
+    attribute = models.CharField(max_length=30)
+    value = models.CharField(max_length=60)
+    source = models.CharField(max_length=30)
+    known_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = 'vault"."protected_attribute'
+
+    def __str__(self) -> str:
+        return f"{self.attribute} of {self.customer_id}"
+
+
+class FairnessAudit(models.Model):
+    """One audit of one stage: counts, verdicts and AIF360's figures beside the closed forms. Aggregates only."""
+
+    stage = models.CharField(max_length=20)
+    source = models.CharField(max_length=30)  # "decisions", or the mapping whose logged decisions were audited
+    period_from = models.DateTimeField()
+    period_to = models.DateTimeField()
+    population = models.PositiveBigIntegerField()
+    verdict = models.CharField(max_length=20)
+    comparisons = models.JSONField()
+    largest_difference = models.FloatField()  # between AIF360 and the closed forms
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["source", "stage", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.computed_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,133 @@
+"""Maker and checker on a change request: submit, send back, approve, reject, withdraw. It only records; what an
+approval makes live is decided by fairness.gate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+
+from offers import audit, roles
+from offers.models import ChangeRequest
+
+Status = ChangeRequest.Status
+
+
+class SelfApproval(PermissionError):
+    """The author of a change cannot check it."""
+
+
+class StaleContent(ValueError):
+    """The content that was looked at is not the content that stands there now."""
+
+
+class WrongStatus(ValueError):
+    """The change is not in the state that this step starts from."""
+
+
+class NoReason(ValueError):
+    """Rejecting, sending back and justifying take a reason in words."""
+
+
+def locked(change_id: int) -> ChangeRequest:
+    """The change under a row lock, so that two checkers cannot decide at once. Raises ChangeRequest.DoesNotExist."""
+    return ChangeRequest.objects.select_for_update().get(pk=change_id)
+
+
+def _expect(change: ChangeRequest, *allowed: str) -> None:
+    if change.status not in allowed:
+        wanted = " or ".join(Status(status).label for status in allowed)
+        raise WrongStatus(f"this change is {Status(change.status).label}, not {wanted}")
+
+
+def _checker(change: ChangeRequest, checker: User, action: str) -> None:
+    """The checker holds a role that may approve every kind in the change, and is not its author."""
+    for kind in sorted({change.kind} | {item["kind"] for item in change.items}):
+        roles.require(checker, f"{action}:{kind}")
+    if checker.pk == change.author_id:
+        raise SelfApproval(f"{checker.get_username()} wrote this change, so somebody else must check it")
+
+
+def _record(change: ChangeRequest, action: str, by: User, now: datetime, comment: str = "") -> None:
+    audit.record(
+        actor=by.get_username(), action=f"change.{action}", subject=f"change {change.pk}",
+        detail={"kind": change.kind, "key": change.key, "hash": change.content_hash, "comment": comment}, now=now,
+    )  # fmt: skip
+
+
+def submit(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
+    """Draft to in review; from here on the content is frozen. Only its author submits it."""
+    change = locked(change_id)
+    _expect(change, Status.DRAFT)
+    if author.pk != change.author_id:
+        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    change.status, change.submitted_at = Status.SUBMITTED, now
+    change.save(update_fields=["status", "submitted_at"])
+    _record(change, "submitted", author, now)
+    return change
+
+
+def withdraw(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
+    change = locked(change_id)
+    _expect(change, Status.DRAFT, Status.SUBMITTED)
+    if author.pk != change.author_id:
+        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    change.status = Status.WITHDRAWN
+    change.save(update_fields=["status"])
+    _record(change, "withdrawn", author, now)
+    return change
+
+
+def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "") -> ChangeRequest:
+    """Record approval of exactly the content with this hash.
+
+    Raises NotAllowed, SelfApproval, WrongStatus or StaleContent.
+    """
+    change = locked(change_id)
+    _expect(change, Status.SUBMITTED)
+    _checker(change, checker, "approve")
+    if content_hash != change.content_hash:
+        raise StaleContent("the content changed after you looked at it; read it again")
+    change.status, change.checker, change.checked_at = Status.APPROVED, checker, now
+    change.approved_hash, change.comment = content_hash, comment
+    change.save(update_fields=["status", "checker", "checked_at", "approved_hash", "comment"])
+    _record(change, "approved", checker, now, comment)
+    return change
+
+
+def reject(change_id: int, *, checker: User, reason: str, now: datetime) -> ChangeRequest:
+    return _turn_down(change_id, Status.REJECTED, "rejected", checker, reason, now)
+
+
+def request_changes(change_id: int, *, checker: User, reason: str, now: datetime) -> ChangeRequest:
+    """Back to draft, for its author to revise and submit again; the earlier justification no longer counts."""
+    return _turn_down(change_id, Status.DRAFT, "sent_back", checker, reason, now)
+
+
+def _turn_down(change_id: int, status: Status, action: str, checker: User, reason: str, now: datetime) -> ChangeRequest:
+    change = locked(change_id)
+    _expect(change, Status.SUBMITTED)
+    _checker(change, checker, "approve")
+    if not reason.strip():
+        raise NoReason("say why, so that the author can act on it")
+    change.status, change.comment, change.justification, change.justified_by = status, reason, "", None
+    if status == Status.REJECTED:
+        change.checker, change.checked_at = checker, now
+    change.save(update_fields=["status", "comment", "justification", "justified_by", "checker", "checked_at"])
+    _record(change, action, checker, now, reason)
+    return change
+
+
+def justify(change_id: int, *, officer: User, justification: str, now: datetime) -> ChangeRequest:
+    """A compliance officer's signed business justification for a change whose evidence fails."""
+    change = locked(change_id)
+    _expect(change, Status.SUBMITTED)
+    roles.require(officer, "justify")
+    if officer.pk == change.author_id:
+        raise SelfApproval(f"{officer.get_username()} wrote this change, so somebody else must justify it")
+    if not justification.strip():
+        raise NoReason("a justification names the business need and the alternatives that were considered")
+    change.justification, change.justified_by = justification, officer
+    change.save(update_fields=["justification", "justified_by"])
+    _record(change, "justified", officer, now, justification)
+    return change

@@ -1,0 +1,16 @@
+"""The one canonical form of JSON values, and its hash: sorted keys, no spaces, shortest floats, UTF-8."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+
+def dumps(value: Any) -> bytes:
+    """Bytes that are equal exactly when the values are. Raises TypeError on what JSON cannot hold, NaN included."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form, in hex."""
+    return hashlib.sha256(dumps(value)).hexdigest()

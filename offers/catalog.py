@@ -1,0 +1,253 @@
+"""What the content of each kind of catalogue item must look like, and drafting a change to it; never going live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from jsonschema import Draft202012Validator
+
+from offers import audit, canonical, roles
+from offers.conditions.grammar import Fault, InvalidCondition, parse
+from offers.models import KINDS, ChangeRequest
+from offers.register import OFFER_FACTS
+from offers.types import CHANNELS
+
+_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}$"}
+_ARM_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}/[a-z0-9][a-z0-9-]{0,58}$"}
+_WORDS = {"type": "string", "minLength": 1, "maxLength": 600}
+_TITLE = {"type": "string", "minLength": 1, "maxLength": 200}
+_DATE_TIME = {"type": ["string", "null"], "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$"}
+_FACTS = {
+    "type": "object",
+    "propertyNames": {"enum": sorted(OFFER_FACTS)},
+    "additionalProperties": {"type": ["number", "string", "null"]},
+}
+_SCOPE = {"enum": ["all", "product", "offer"]}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 1000}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Draft202012Validator:
+    return Draft202012Validator(
+        {
+            "type": "object",
+            "properties": {**required, **(optional or {})},
+            "required": sorted(required),
+            "additionalProperties": False,
+        }
+    )
+
+
+_TEXT = {
+    "type": "object",
+    "properties": {
+        "format": {"type": "string", "minLength": 1, "maxLength": 30},
+        "headline": {"type": "string", "minLength": 1, "maxLength": 120},
+        "body": _WORDS,
+        "call_to_action": {"type": "string", "minLength": 1, "maxLength": 60},
+        "disclosure": _WORDS,
+    },
+    "required": ["format", "headline", "body", "call_to_action", "disclosure"],
+    "additionalProperties": False,
+}
+
+SCHEMAS: dict[str, Draft202012Validator] = {
+    "product": _schema({"title": _TITLE}),
+    "offer": _schema(
+        {
+            "title": _TITLE,
+            "product": _KEY,
+            "family": _KEY,
+            "facts": _FACTS,
+            "value": {"type": "number", "minimum": 0, "maximum": 100000},
+            "benefit_rank": {"type": "integer", "minimum": 1, "maximum": 100},
+            "base_rate": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            "channels": {"type": "array", "items": {"enum": list(CHANNELS)}, "uniqueItems": True, "minItems": 1},
+            "placements": {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 1},
+            "legal_basis": {"enum": ["invitation", "firm_offer", "account_review"]},
+        },
+        {"starts_at": _DATE_TIME, "ends_at": _DATE_TIME},
+    ),
+    "creative": _schema(
+        {
+            "title": _TITLE,
+            "offer": _KEY,
+            "texts": {
+                "type": "object",
+                "propertyNames": {"enum": list(CHANNELS)},
+                "additionalProperties": _TEXT,
+                "minProperties": 1,
+            },
+        },
+        {"facts": _FACTS},
+    ),
+    "arm": _schema(
+        {
+            "title": _TITLE,
+            "offer": _KEY,
+            "creative": {"type": "string"},
+            "prior_mean": _SHARE,
+            "prior_strength": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6},
+        }
+    ),
+    "rule": _schema(
+        {
+            "title": _TITLE,
+            "scope": _SCOPE,
+            "target": {"type": "string", "maxLength": 60},
+            "when": {"type": "object"},
+            "reason_code": {"type": "string", "pattern": r"^[A-Z][A-Z0-9_]{2,39}$"},
+            "basis": _TITLE,
+        },
+        {"next_review": {"type": "string", "format": "date"}},
+    ),
+    "boost": _schema(
+        {
+            "title": _TITLE,
+            "scope": _SCOPE,
+            "target": {"type": "string", "maxLength": 60},
+            "when": {"type": "object"},
+            "factor": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
+        }
+    ),
+    "contact_policy": _schema(
+        {
+            "title": _TITLE,
+            "decisions_per_day": _COUNT,
+            "decisions_per_week": _COUNT,
+            "same_offer_per_week": _COUNT,
+        },
+        {"holdout_share": _SHARE},
+    ),
+    "ranking": _schema(
+        {
+            "title": _TITLE,
+            "propensity_weight": _SHARE,
+            "bandit_weight": _SHARE,
+            "reward_weights": {
+                "type": "object",
+                "propertyNames": {"enum": ["click", "application", "activation"]},
+                "additionalProperties": _SHARE,
+            },
+        },
+        {
+            "shift_trials": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            "value_exponent": {"type": "number", "minimum": 0, "maximum": 2},
+            "noise_variance": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "attribution_days": {"type": "integer", "minimum": 1, "maximum": 365},
+            "lease_minutes": {"type": "integer", "minimum": 1, "maximum": 1440},
+            "context": {
+                "type": "array",
+                "maxItems": 15,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "attribute": {"type": "string"},
+                        "equals": {"type": ["string", "null"]},
+                        "centre": {"type": "number"},
+                        "scale": {"type": "number", "exclusiveMinimum": 0},
+                    },
+                    "required": ["attribute"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+    ),
+    "placement": _schema({"title": _TITLE, "fallback": {"type": ["string", "null"]}}),
+    "model": _schema({"title": _TITLE, "sha256": {"type": "string", "pattern": r"^[0-9a-f]{64}$"}}),
+}
+
+
+class InvalidContent(ValueError):
+    """The content of a change is refused; `faults` names every field with its path."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One replaced, added or (content None) retired catalogue item of a change."""
+
+    kind: str
+    key: str
+    content: Mapping[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "key": self.key, "content": self.content}
+
+
+def faults_of(item: Item) -> list[Fault]:
+    """Everything wrong with one item by itself, with paths such as `/rule/age-21/when/all/0`."""
+    root = f"/{item.kind}/{item.key}"
+    if item.kind not in KINDS:
+        return [Fault(root, "unknown_kind", f"there is no kind {item.kind}; kinds are {', '.join(KINDS)}")]
+    key_schema = (
+        _ARM_KEY if item.kind in ("arm", "creative") else {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]{0,58}$"}
+    )
+    faults = [
+        Fault(root, "invalid_key", error.message) for error in Draft202012Validator(key_schema).iter_errors(item.key)
+    ]
+    if item.content is None:
+        return faults
+    for error in SCHEMAS[item.kind].iter_errors(item.content):
+        path = "".join(f"/{part}" for part in error.absolute_path)
+        faults.append(Fault(root + path, str(error.validator), error.message))
+    if not faults and item.kind in ("rule", "boost"):
+        faults += _condition_faults(item, root)
+    return faults
+
+
+def _condition_faults(item: Item, root: str) -> list[Fault]:
+    assert item.content is not None
+    try:
+        parse(item.content["when"], use="rule" if item.kind == "rule" else "boost")
+    except InvalidCondition as error:
+        return [Fault(f"{root}/when{fault.path}", fault.code, fault.message) for fault in error.faults]
+    return []
+
+
+def draft(
+    *, kind: str, key: str, title: str, items: Sequence[Item], author: User, now: datetime, rationale: str = ""
+) -> ChangeRequest:
+    """A new change request in draft. Raises NotAllowed or InvalidContent; call inside a transaction."""
+    for name in {item.kind for item in items} | {kind}:
+        if name in KINDS:
+            roles.require(author, f"propose:{name}")
+    faults = [fault for item in items for fault in faults_of(item)]
+    if not items:
+        faults.append(Fault("/items", "empty", "a change needs at least one item"))
+    if faults:
+        raise InvalidContent(faults)
+    content = [item.to_json() for item in items]
+    change = ChangeRequest.objects.create(
+        kind=kind, key=key, title=title, rationale=rationale, items=content, content_hash=canonical.digest(content),
+        author=author, created_at=now,
+    )  # fmt: skip
+    audit.record(
+        actor=author.get_username(), action="change.drafted", subject=f"change {change.pk}",
+        detail={"kind": kind, "key": key, "hash": change.content_hash}, now=now,
+    )  # fmt: skip
+    return change
+
+
+def revise(change: ChangeRequest, *, items: Sequence[Item], author: User, now: datetime) -> ChangeRequest:
+    """Replace the items of one's own draft. Raises NotAllowed, InvalidContent, or WrongStatus by the trigger."""
+    if author.pk != change.author_id:
+        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    faults = [fault for item in items for fault in faults_of(item)]
+    if faults:
+        raise InvalidContent(faults)
+    change.items = [item.to_json() for item in items]
+    change.content_hash = canonical.digest(change.items)
+    change.save(update_fields=["items", "content_hash"])
+    audit.record(
+        actor=author.get_username(), action="change.revised", subject=f"change {change.pk}",
+        detail={"hash": change.content_hash}, now=now,
+    )  # fmt: skip
+    return change

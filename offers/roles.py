@@ -1,0 +1,64 @@
+"""Who may do what: one table, read by the domain, the pages and the tests; no user is named here."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+MARKETER = "marketer"
+RISK = "risk_officer"
+COMPLIANCE = "compliance"
+ROLES = {MARKETER: "Marketer", RISK: "Risk officer", COMPLIANCE: "Compliance officer"}
+
+Person = AbstractBaseUser | AnonymousUser
+
+# Action: the roles that may take it. `propose:<kind>` and `approve:<kind>` cover change requests of that kind.
+_CATALOGUE = ("product", "offer", "creative", "arm", "boost", "placement")
+PERMISSIONS: dict[str, frozenset[str]] = {
+    **{f"propose:{kind}": frozenset({MARKETER}) for kind in _CATALOGUE},
+    **{f"propose:{kind}": frozenset({RISK}) for kind in ("rule", "ranking", "model")},
+    "propose:contact_policy": frozenset({MARKETER, RISK}),
+    **{f"approve:{kind}": frozenset({RISK}) for kind in (*_CATALOGUE, "rule", "contact_policy", "ranking")},
+    "approve:model": frozenset({RISK, COMPLIANCE}),
+    "justify": frozenset({COMPLIANCE}),
+    "stop": frozenset({RISK, COMPLIANCE}),
+    "see:offers": frozenset(ROLES),
+    "see:rules": frozenset(ROLES),
+    "see:arms": frozenset(ROLES),
+    "see:reviews": frozenset(ROLES),
+    "see:releases": frozenset(ROLES),
+    "see:health": frozenset(ROLES),
+    "see:decisions": frozenset({RISK, COMPLIANCE}),
+    "replay": frozenset({RISK, COMPLIANCE}),
+    "see:fairness": frozenset({RISK, COMPLIANCE}),
+    "see:audit": frozenset({RISK, COMPLIANCE}),
+}
+
+
+class NotAllowed(PermissionError):
+    """The person's roles do not include one that may take the action."""
+
+    def __init__(self, person: str, action: str) -> None:
+        wanted = " or ".join(ROLES[role] for role in sorted(PERMISSIONS[action]))
+        super().__init__(f"{person} may not {action.replace(':', ' ')}: that takes a {wanted.lower()}")
+        self.action = action
+
+
+def roles_of(person: Person) -> frozenset[str]:
+    """The roles of an active person, read once and kept on the object for the rest of the request."""
+    known: frozenset[str] | None = getattr(person, "_candor_roles", None)
+    if known is None:
+        names = person.groups.values_list("name", flat=True) if person.is_active and person.pk else ()
+        known = frozenset(names) & frozenset(ROLES)
+        person._candor_roles = known  # type: ignore[union-attr]
+    return known
+
+
+def may(person: Person, action: str) -> bool:
+    """Whether one of the person's roles may take the action. Raises KeyError on an action that is not in the table."""
+    return bool(PERMISSIONS[action] & roles_of(person))
+
+
+def require(person: Person, action: str) -> None:
+    """Raises NotAllowed where `may` is false."""
+    if not may(person, action):
+        raise NotAllowed(person.get_username() or "an anonymous visitor", action)

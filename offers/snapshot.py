@@ -1,0 +1,182 @@
+"""The approved catalogue as one content-hashed value: apply a change, read it as a Release; no approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from offers import canonical
+from offers.catalog import InvalidContent, Item
+from offers.conditions.grammar import Fault, parse
+from offers.models import KINDS
+from offers.models import Release as ReleaseRow
+from offers.register import attribute
+from offers.types import (
+    Arm,
+    Boost,
+    ContactPolicy,
+    ContextTerm,
+    Creative,
+    Offer,
+    Placement,
+    Ranking,
+    Release,
+    Rule,
+    Text,
+)
+
+Content = dict[str, dict[str, Any]]
+EMPTY: Content = {kind: {} for kind in KINDS}
+
+
+def content_hash(content: Content) -> str:
+    return canonical.digest(content)
+
+
+def live_row() -> ReleaseRow | None:
+    """The release in force: the one with the highest number."""
+    return ReleaseRow.objects.order_by("-number").first()
+
+
+def items_of(raw: Iterable[Mapping[str, Any]]) -> list[Item]:
+    return [Item(item["kind"], item["key"], item["content"]) for item in raw]
+
+
+def apply(content: Content, items: Iterable[Item]) -> Content:
+    """A new content with the items replaced, added or retired; the old one is left as it was."""
+    result: Content = {kind: dict(content.get(kind, {})) for kind in KINDS}
+    for item in items:
+        if item.content is None:
+            result[item.kind].pop(item.key, None)
+        elif item.kind == "model":
+            result["model"] = {item.key: dict(item.content)}  # there is one champion
+        else:
+            result[item.kind][item.key] = dict(item.content)
+    return result
+
+
+def read(number: int, content: Content) -> Release:
+    """The frozen value that the engine runs on. Raises InvalidContent where something named is not there."""
+    faults = list(_dangling(content))
+    if faults:
+        raise InvalidContent(faults)
+    model = next(((key, value["sha256"]) for key, value in content["model"].items()), None)
+    return Release(
+        number=number,
+        content_hash=content_hash(content),
+        offers={key: _offer(key, value) for key, value in sorted(content["offer"].items())},
+        creatives={key: _creative(key, value) for key, value in sorted(content["creative"].items())},
+        arms={key: _arm(key, value) for key, value in sorted(content["arm"].items())},
+        rules={key: _rule(key, value) for key, value in sorted(content["rule"].items())},
+        boosts={key: _boost(key, value) for key, value in sorted(content["boost"].items())},
+        placements={
+            key: Placement(key, value["title"], value["fallback"])
+            for key, value in sorted(content["placement"].items())
+        },
+        contact_policy=_contact_policy(content["contact_policy"]),
+        ranking=_ranking(content["ranking"]),
+        model=model,
+    )
+
+
+def _dangling(content: Content) -> Iterable[Fault]:
+    """References between items, and what every live catalogue must have."""
+    references = [
+        ("offer", "product", "product"),
+        ("creative", "offer", "offer"),
+        ("arm", "offer", "offer"),
+        ("arm", "creative", "creative"),
+        ("placement", "fallback", "arm"),
+    ]
+    for kind, field, target in references:
+        for key, value in content[kind].items():
+            if value[field] is not None and value[field] not in content[target]:
+                yield Fault(f"/{kind}/{key}/{field}", "dangling", f"there is no {target} {value[field]}")
+    for key, value in content["arm"].items():
+        if content["creative"].get(value["creative"], {}).get("offer", value["offer"]) != value["offer"]:
+            yield Fault(f"/arm/{key}/creative", "dangling", f"{value['creative']} belongs to another offer")
+    for key, value in content["creative"].items():
+        needed = content["offer"].get(value["offer"], {}).get("channels", [])
+        for channel in sorted(set(needed) - set(value["texts"])):
+            yield Fault(f"/creative/{key}/texts/{channel}", "missing", f"{value['offer']} is offered on {channel}")
+    for kind in ("rule", "boost"):
+        for key, value in content[kind].items():
+            if value["scope"] != "all" and value["target"] not in content[value["scope"]]:
+                yield Fault(f"/{kind}/{key}/target", "dangling", f"there is no {value['scope']} {value['target']}")
+    for key, value in content["offer"].items():
+        for placement in value["placements"]:
+            if placement not in content["placement"]:
+                yield Fault(f"/offer/{key}/placements", "dangling", f"there is no placement {placement}")
+    for key, value in content["ranking"].items():
+        for index, term in enumerate(value.get("context", [])):
+            try:
+                usable = "arm" in attribute(term["attribute"]).uses
+                message = f"{term['attribute']} may not be used by arms"
+            except LookupError as error:
+                usable, message = False, str(error)
+            if not usable:
+                yield Fault(f"/ranking/{key}/context/{index}/attribute", "not_usable", message)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _offer(key: str, value: Mapping[str, Any]) -> Offer:
+    return Offer(
+        key=key,
+        name=value["title"],
+        product=value["product"],
+        family=value["family"],
+        facts=value["facts"],
+        value=float(value["value"]),
+        benefit_rank=value["benefit_rank"],
+        base_rate=float(value["base_rate"]),
+        channels=frozenset(value["channels"]),
+        placements=frozenset(value["placements"]),
+        legal_basis=value["legal_basis"],
+        starts_at=_moment(value.get("starts_at")),
+        ends_at=_moment(value.get("ends_at")),
+    )
+
+
+def _creative(key: str, value: Mapping[str, Any]) -> Creative:
+    texts = {channel: Text(**text) for channel, text in sorted(value["texts"].items())}
+    return Creative(key, value["offer"], value["title"], texts, value.get("facts", {}))
+
+
+def _arm(key: str, value: Mapping[str, Any]) -> Arm:
+    return Arm(key, value["offer"], value["creative"], float(value["prior_mean"]), float(value["prior_strength"]))
+
+
+def _rule(key: str, value: Mapping[str, Any]) -> Rule:
+    return Rule(
+        key, value["title"], value["scope"], value["target"], parse(value["when"], use="rule"), value["reason_code"],
+        value["basis"],
+    )  # fmt: skip
+
+
+def _boost(key: str, value: Mapping[str, Any]) -> Boost:
+    condition = parse(value["when"], use="boost")
+    return Boost(key, value["title"], value["scope"], value["target"], condition, float(value["factor"]))
+
+
+def _contact_policy(items: Mapping[str, Mapping[str, Any]]) -> ContactPolicy:
+    """Without an approved policy nobody is contacted: caps fail closed."""
+    for value in items.values():
+        return ContactPolicy(
+            value["decisions_per_day"],
+            value["decisions_per_week"],
+            value["same_offer_per_week"],
+            float(value.get("holdout_share", 0.0)),
+        )
+    return ContactPolicy(0, 0, 0)
+
+
+def _ranking(items: Mapping[str, Mapping[str, Any]]) -> Ranking:
+    for value in items.values():
+        settings = {name: setting for name, setting in value.items() if name not in ("title", "context")}
+        terms = tuple(ContextTerm(**term) for term in value.get("context", []))
+        return Ranking(**settings, context=terms)
+    return Ranking()

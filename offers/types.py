@@ -1,0 +1,149 @@
+"""Frozen values of the approved catalogue: what the engine reads; no database and no behaviour beyond lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from offers.conditions.grammar import Condition
+
+CHANNELS = ("mobile_app", "web", "email", "sms", "push", "branch", "call_centre", "direct_mail")
+Scope = Literal["all", "product", "offer"]
+Fact = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A card offer. `facts` are product facts by name of `offers.register.OFFER_FACTS` (rate as a fraction a year,
+    fee, limit and bonus in the bank's currency); `base_rate` is the acceptance assumed before any model."""
+
+    key: str
+    name: str
+    product: str
+    family: str
+    facts: Mapping[str, Fact]
+    value: float
+    benefit_rank: int
+    base_rate: float
+    channels: frozenset[str]
+    placements: frozenset[str]
+    legal_basis: str  # "invitation", "firm_offer" or "account_review"
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The approved words of one creative on one channel."""
+
+    format: str
+    headline: str
+    body: str
+    call_to_action: str
+    disclosure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Creative:
+    key: str
+    offer: str
+    name: str
+    texts: Mapping[str, Text]  # by channel
+    facts: Mapping[str, Fact]  # facts of the creative that a model may use, such as the mailer
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Offer x creative; what the bandit chooses among. The prior is a mean reward and a strength in pseudo-trials."""
+
+    key: str
+    offer: str
+    creative: str
+    prior_mean: float
+    prior_strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An eligibility requirement: an offer in scope is allowed only to customers for whom `when` is true."""
+
+    key: str
+    title: str
+    scope: Scope
+    target: str
+    when: Condition
+    reason_code: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """Multiplies the propensity of the offers in scope by `factor` where `when` is true."""
+
+    key: str
+    title: str
+    scope: Scope
+    target: str
+    when: Condition
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPolicy:
+    """Caps, counted in decisions with an offer over calendar days (UTC) that end today; 0 allows none."""
+
+    decisions_per_day: int
+    decisions_per_week: int
+    same_offer_per_week: int
+    holdout_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextTerm:
+    """One component of the bandit's context: `(value - centre) / scale` of a number, or 1 where a category equals."""
+
+    attribute: str
+    equals: str | None = None
+    centre: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How the scores are blended; `shift_trials` None keeps the weights fixed. See decisioning/bandit/ranking.py."""
+
+    propensity_weight: float = 0.6
+    bandit_weight: float = 0.4
+    shift_trials: float | None = None
+    value_exponent: float = 0.0
+    noise_variance: float = 0.05
+    context: tuple[ContextTerm, ...] = ()
+    reward_weights: Mapping[str, float] = field(default_factory=dict)
+    attribution_days: int = 30
+    lease_minutes: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    key: str
+    name: str
+    fallback: str | None  # key of the arm that is shown when nothing else is left
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The approved catalogue, immutable and content-hashed. `model` names the champion by name and sha256."""
+
+    number: int
+    content_hash: str
+    offers: Mapping[str, Offer]
+    creatives: Mapping[str, Creative]
+    arms: Mapping[str, Arm]
+    rules: Mapping[str, Rule]
+    boosts: Mapping[str, Boost]
+    placements: Mapping[str, Placement]
+    contact_policy: ContactPolicy
+    ranking: Ranking
+    model: tuple[str, str] | None
