@@ -1,0 +1,1 @@
+"""Claims about whole journeys of the users."""
