@@ -5,11 +5,10 @@ as two ordinary expressions, "is true" and "is false"; where neither holds, the 
 as NaN, which fails every comparison, so that both expressions stay plain comparisons.
 """
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, SupportsFloat, cast
+from typing import Any, cast
 
 from offers.conditions.grammar import Clause, Combination, Condition, Joiner, Operator, Threshold, attributes_of
 from offers.register import attribute
@@ -166,7 +165,7 @@ def _explain(condition: Condition, attributes: Attributes, path: str, results: l
 
 def _known(value: object) -> object:
     """Return a value as the record shows it: None where missing, a set in a fixed order."""
-    if isinstance(value, SupportsFloat) and math.isnan(value):
+    if value is None or value != value:  # only NaN differs from itself
         return None
     return tuple(sorted(value)) if isinstance(value, set | frozenset | list | tuple) else value
 

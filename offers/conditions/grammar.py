@@ -216,7 +216,7 @@ def _number(value: object, declared: Attribute, path: str, reading: _Reading) ->
         return None
     if declared.bounds and not declared.bounds[0] <= value <= declared.bounds[1]:
         low, high = declared.bounds
-        reading.fault(path, "implausible_value", f"{declared.meaning} lies between {low:g} and {high:g}, not {value}")
+        reading.fault(path, "implausible_value", f"{declared.meaning} lies between {low:,.12g} and {high:,.12g}")
         return None
     return int(value) if value == int(value) else value
 
