@@ -7,7 +7,6 @@ logistic function is scipy's scalar one, because numpy's own exp may differ in t
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,7 +56,7 @@ class PropensityModel:
         return self.encoder.static_matrix(rows)
 
     def prepare_release(self, release: Release) -> Prepared:
-        """Every arm of the release in sorted order; without arm columns the arms of one offer have the same row."""
+        """A row for every arm of the release, or for every offer where arms are not told apart; keys in sorted order."""
         arms = [release.arms[key] for key in sorted(release.arms)]
         if self.per_arm:
             return self.prepare(
@@ -141,7 +140,3 @@ class PropensityModel:
             )
         except (KeyError, TypeError, orjson.JSONDecodeError) as fault:
             raise UnreadableModel(f"not a propensity model: {fault}") from fault
-
-
-def log_odds(probability: float) -> float:
-    return math.log(probability / (1 - probability))
