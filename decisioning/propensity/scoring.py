@@ -56,7 +56,7 @@ class PropensityModel:
         return self.encoder.static_matrix(rows)
 
     def prepare_release(self, release: Release) -> Prepared:
-        """A row for every arm of the release, or for every offer where arms are not told apart; keys in sorted order."""
+        """A row for every arm, or for every offer where the model does not tell arms apart; keys in sorted order."""
         arms = [release.arms[key] for key in sorted(release.arms)]
         if self.per_arm:
             return self.prepare(

@@ -24,15 +24,16 @@ from offers import register
 MINIMUM_POSITIVES = 30
 MINIMUM_NEGATIVES = 30
 FOLDS = 5
-MOST_ROUNDS = 400
-ROUND_STEP = 25
+# How large the trees and how many is chosen out of fold: few acceptances want small trees, interactions larger ones.
+LEAVES = (3, 7, 15)
+MOST_ROUNDS = 300
+_CHECKPOINTS = range(20, MOST_ROUNDS + 1, 20)
 LARGEST_VOCABULARY = 64
 
-# Small trees, slowly: acceptance is rare, so a leaf needs many rows before its rate means anything.
+# Acceptance is rare, so a leaf needs many rows before its rate means anything.
 PARAMETERS: Mapping[str, Any] = {
     "objective": "binary",
-    "learning_rate": 0.03,
-    "num_leaves": 7,
+    "learning_rate": 0.05,
     "min_data_in_leaf": 50,
     "lambda_l2": 5.0,
     "min_data_per_group": 50,
@@ -78,8 +79,9 @@ def train(
     seed: int,
     params: Mapping[str, Any] | None = None,
 ) -> PropensityModel:
-    """Fit, choose the number of trees and calibrate out of fold (by customer), then refit on every row.
+    """Choose size and number of trees and calibrate out of fold (by customer), then fit on every row.
 
+    `params` override PARAMETERS; a `num_leaves` among them fixes the size of the trees.
     Raises TooFewExamples below MINIMUM_POSITIVES acceptances or MINIMUM_NEGATIVES refusals.
     """
     accepted = np.array([example.accepted for example in examples], dtype=np.float64)
@@ -87,7 +89,8 @@ def train(
     encoder, matrix = _encode(examples, per_arm)
     settings = {**PARAMETERS, **(params or {}), **REPRODUCIBLE, "seed": seed}
     folds = _folds([example.customer for example in examples], seed)
-    raw, rounds = _out_of_fold(settings, encoder, matrix, accepted, folds)
+    raw, leaves, rounds = _out_of_fold(settings, encoder, matrix, accepted, folds)
+    settings["num_leaves"] = leaves
     calibration = logistic_line(raw, accepted)
     booster = _fit(settings, encoder, matrix, accepted, rounds)
     report = {
@@ -213,18 +216,36 @@ def _out_of_fold(
     matrix: FloatArray,
     accepted: FloatArray,
     folds: npt.NDArray[np.intp],
-) -> tuple[FloatArray, int]:
-    """Raw scores of each row from a model that did not see its customer, at the number of trees that foretold best."""
-    checkpoints = range(ROUND_STEP, MOST_ROUNDS + 1, ROUND_STEP)
-    raw = np.zeros((len(checkpoints), len(accepted)))
+) -> tuple[FloatArray, int, int]:
+    """Raw scores of each row from a model that did not see its customer, at the (leaves, trees) that foretold best."""
+    sizes = (settings["num_leaves"],) if "num_leaves" in settings else LEAVES
+    best: tuple[float, FloatArray, int, int] | None = None
+    for leaves in sizes:
+        paths = _fold_paths({**settings, "num_leaves": leaves}, encoder, matrix, accepted, folds)
+        for rounds, raw in zip(_CHECKPOINTS, paths, strict=True):
+            loss = float(log_loss(accepted, expit(raw)))
+            if best is None or loss < best[0]:
+                best = loss, raw, leaves, rounds
+    assert best is not None
+    return best[1:]
+
+
+def _fold_paths(
+    settings: Mapping[str, Any],
+    encoder: Encoder,
+    matrix: FloatArray,
+    accepted: FloatArray,
+    folds: npt.NDArray[np.intp],
+) -> FloatArray:
+    """Held-out raw scores after each of _CHECKPOINTS trees, shape (checkpoints, rows)."""
+    raw = np.zeros((len(_CHECKPOINTS), len(accepted)))
     for fold in range(FOLDS):
         held = folds == fold
         booster = _fit(settings, encoder, matrix[~held], accepted[~held], MOST_ROUNDS)
-        for at, rounds in enumerate(checkpoints):
+        for at, rounds in enumerate(_CHECKPOINTS):
             scores = booster.predict(matrix[held], raw_score=True, num_iteration=rounds)
             raw[at, held] = np.asarray(scores, dtype=np.float64)
-    best = int(np.argmin([log_loss(accepted, expit(scores)) for scores in raw]))
-    return raw[best], checkpoints[best]
+    return raw
 
 
 def _cross_calibrated(raw: FloatArray, accepted: FloatArray, folds: npt.NDArray[np.intp]) -> FloatArray:
