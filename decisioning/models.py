@@ -247,7 +247,7 @@ class SessionLease(models.Model):
 
 
 class CapLedger(models.Model):
-    """Contacts of one customer by day and offer. `sequence` lets a decision's insert see that its counts are current."""
+    """Contacts of one customer by day and offer. By `sequence` a decision's insert sees that its counts are current."""
 
     customer_id = models.BigIntegerField(primary_key=True)
     sequence = models.BigIntegerField()
@@ -258,7 +258,8 @@ class CapLedger(models.Model):
 
 
 class Presentation(models.Model):
-    """What one channel was given of a decision, and why anything was removed; replayable from its inputs."""
+    """What one channel was given of a decision, and why anything was removed; replayable from its inputs, which are
+    empty where it is the decision's own first presentation."""
 
     pk = models.CompositePrimaryKey("customer_id", "id")
     id = models.UUIDField()
@@ -269,6 +270,7 @@ class Presentation(models.Model):
     at = models.DateTimeField()
     offers = ArrayField(models.CharField(max_length=120))
     reason = models.CharField(max_length=30, null=True)
+    release = models.PositiveIntegerField()
     inputs = models.BinaryField()
     result = models.BinaryField()
 

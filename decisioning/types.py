@@ -83,4 +83,3 @@ class Decision:
     refusals: tuple[Refusal, ...]
     scored: tuple[Scored, ...]
     degraded: tuple[str, ...]
-    holdout: bool = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 
 MARKETER = "marketer"
 RISK = "risk_officer"
 COMPLIANCE = "compliance"
 ROLES = {MARKETER: "Marketer", RISK: "Risk officer", COMPLIANCE: "Compliance officer"}
 
-Person = AbstractBaseUser | AnonymousUser
+Person = User | AnonymousUser
 
 # Action: the roles that may take it. `propose:<kind>` and `approve:<kind>` cover change requests of that kind.
 _CATALOGUE = ("product", "offer", "creative", "arm", "boost", "placement")
@@ -44,13 +44,10 @@ class NotAllowed(PermissionError):
 
 
 def roles_of(person: Person) -> frozenset[str]:
-    """The roles of an active person, read once and kept on the object for the rest of the request."""
-    known: frozenset[str] | None = getattr(person, "_candor_roles", None)
-    if known is None:
-        names = person.groups.values_list("name", flat=True) if person.is_active and person.pk else ()
-        known = frozenset(names) & frozenset(ROLES)
-        person._candor_roles = known  # type: ignore[union-attr]
-    return known
+    """The roles of an active person; nobody who is not signed in has one."""
+    if isinstance(person, AnonymousUser) or not person.is_active:
+        return frozenset()
+    return frozenset(group.name for group in person.groups.all()) & frozenset(ROLES)
 
 
 def may(person: Person, action: str) -> bool:

@@ -1,0 +1,150 @@
+"""Append a decision and read it back. One statement writes the ledger, the lease, the decision and its presentation;
+the ledger's sequence is what serialises the decisions of one customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from decisioning import identity, records
+from decisioning.models import Decision as DecisionRow
+from decisioning.models import Presentation
+from decisioning.types import Decision, DecisionRequest, Known
+from offers import canonical
+
+# Nothing is written unless the stop epoch and the ledger's sequence are those that the decision was made under and no
+# lease is in force. A lease committed after this statement's snapshot has also raised the sequence, which the upsert
+# compares in its newest version; so checking both leaves no gap.
+_APPEND = """
+WITH ledger AS (
+  INSERT INTO decisioning_capledger AS held (customer_id, sequence, contacts)
+  SELECT %(customer)s, %(sequence)s + 1, %(contacts)s::jsonb FROM offers_stopepoch
+  WHERE epoch = %(epoch)s AND NOT EXISTS (
+    SELECT 1 FROM decisioning_sessionlease
+    WHERE customer_id = %(customer)s AND session = %(session)s AND expires_at > %(now)s)
+  ON CONFLICT (customer_id) DO UPDATE SET sequence = excluded.sequence, contacts = excluded.contacts
+    WHERE held.sequence = %(sequence)s
+  RETURNING customer_id
+), lease AS (
+  INSERT INTO decisioning_sessionlease (customer_id, session, decision_id, expires_at)
+  SELECT customer_id, %(session)s, %(id)s, %(expires)s FROM ledger
+  ON CONFLICT (customer_id, session) DO UPDATE
+    SET decision_id = excluded.decision_id, expires_at = excluded.expires_at
+), decision AS (
+  INSERT INTO decisioning_decision (id, customer_id, session, channel, placement, made_at, expires_at, reason, offer,
+    arm, action_probability, release, model, posterior, degraded, inputs, result, digest, took_us)
+  SELECT %(id)s, customer_id, %(session)s, %(channel)s, %(placement)s, %(now)s, %(expires)s, %(reason)s, %(offer)s,
+    %(arm)s, %(action_probability)s, %(release)s, %(model)s, %(posterior)s, %(degraded)s, %(inputs)s, %(result)s,
+    %(digest)s, %(took_us)s FROM ledger
+), shown AS (
+  INSERT INTO decisioning_presentation (id, customer_id, decision_id, channel, placement, at, offers, reason, release,
+    inputs, result)
+  SELECT %(id)s, customer_id, %(id)s, %(channel)s, %(placement)s, %(now)s, %(offers)s, %(reason)s, %(release)s, '', ''
+  FROM ledger
+)
+SELECT count(*) FROM ledger
+"""
+
+
+class UnknownDecision(LookupError):
+    """No decision has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What a decision was made with, as columns of its row."""
+
+    release: int
+    model: str
+    posterior: int
+    stop_epoch: int
+    ledger_sequence: int
+
+
+def append(
+    decision_id: UUID,
+    request: DecisionRequest,
+    inputs: bytes,
+    decision: Decision,
+    versions: Versions,
+    *,
+    contacts: bytes,
+    expires_at: datetime,
+    took_us: int,
+) -> bool:
+    """Commit a decision. False: something changed since its inputs were read, and nothing was written."""
+    first = decision.choices[0] if decision.choices else None
+    result = records.result_to_bytes(decision)
+    parameters: dict[str, Any] = {
+        "id": decision_id,
+        "customer": request.customer,
+        "session": request.session,
+        "channel": request.channel,
+        "placement": request.placement,
+        "now": request.now,
+        "expires": expires_at,
+        "reason": decision.reason,
+        "offer": first.offer if first else None,
+        "arm": first.arm if first else None,
+        "action_probability": first.action_probability if first else None,
+        "offers": [choice.offer for choice in decision.choices[: request.limit]],
+        "release": versions.release,
+        "model": versions.model,
+        "posterior": versions.posterior,
+        "epoch": versions.stop_epoch,
+        "sequence": versions.ledger_sequence,
+        "degraded": list(decision.degraded),
+        "contacts": contacts.decode(),
+        "inputs": inputs,
+        "result": result,
+        "digest": records.digest(inputs, result),
+        "took_us": took_us,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, parameters)
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def get(decision_id: UUID, customer: int | None = None) -> DecisionRow:
+    """One decision. Raises UnknownDecision."""
+    rows = DecisionRow.objects.filter(id=decision_id)
+    if customer is not None:
+        rows = rows.filter(customer_id=customer)
+    row = rows.first()
+    if row is None:
+        raise UnknownDecision(str(decision_id))
+    return row
+
+
+def result(row: DecisionRow) -> Decision:
+    return records.result_from_bytes(bytes(row.result))
+
+
+def inputs(row: DecisionRow) -> tuple[DecisionRequest, Known]:
+    return records.inputs_from_bytes(bytes(row.inputs))
+
+
+def many(ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
+    return {row.id: row for row in DecisionRow.objects.filter(id__in=ids)}
+
+
+def present_again(
+    row: DecisionRow,
+    request: DecisionRequest,
+    content: bytes,
+    shown: Sequence[str],
+    reason: str | None,
+    release: int,
+) -> None:
+    """Append what a further channel was given of a decision, and the release that it was checked against."""
+    Presentation.objects.create(
+        id=identity.new_id(request.now), customer_id=row.customer_id, decision_id=row.id, channel=request.channel,
+        placement=request.placement, at=request.now, offers=list(shown), reason=reason, inputs=content, release=release,
+        result=canonical.dumps({"offers": list(shown), "reason": reason}),
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""Why a decision came out as it did: the whole trace, recomputed from the record without side effect; never in the hot
+path, and never a protected attribute, since none is an input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from decisioning import decision_log, identity, reward_log, runtime
+from decisioning.cascade import CASCADE, STAGES
+from decisioning.case import Case
+from decisioning.creative import text_for
+from decisioning.models import Decision as DecisionRow
+from decisioning.models import Presentation
+from decisioning.plan import Plan, complete
+from decisioning.types import Decision, Known
+from offers.conditions.describe import sentence, would_pass_if
+from offers.conditions.evaluate import trace
+
+STRONGEST = 8  # contributions listed for one offer
+
+
+def explain(row: DecisionRow) -> dict[str, Any]:
+    """Everything about one decision as JSON values. Raises NoRelease."""
+    request, known = decision_log.inputs(row)
+    decision, plan = decision_log.result(row), runtime.plan(row.release)
+    timings = _timings(row, plan)
+    return {
+        "decision_id": str(row.id),
+        "made_at": row.made_at.isoformat(),
+        "channel": row.channel,
+        "placement": row.placement,
+        "limit": request.limit,
+        "reason": decision.reason,
+        "versions": {"release": row.release, "model": row.model, "posterior": row.posterior},
+        "degraded": list(row.degraded),
+        "withheld": list(known.withheld),
+        "funnel": funnel(plan, decision),
+        "offers": [_offer(key, plan, decision, known) for key in _in_order(plan, decision)],
+        "groups": {name: {"age_seconds": age} for name, age in sorted(known.ages.items())},
+        "known": dict(sorted(known.attributes.items())),
+        "consents": sorted(known.consents),
+        "contacts": known.contacts,
+        "boosts": _boosts(plan, known),
+        "presentations": _presentations(row),
+        "timings_us": {"decision": row.took_us, **timings},
+    }
+
+
+def funnel(plan: Plan, decision: Decision) -> list[dict[str, Any]]:
+    """How many offers were left after each stage; a reason for the whole customer leaves none from its stage on."""
+    ended = dict.fromkeys(STAGES, 0)
+    for refusal in decision.refusals:
+        ended[refusal.stage] += 1
+    left, steps = len(plan.offers), [{"stage": "catalogue", "left": len(plan.offers)}]
+    customer_stage = {"NO_CONSENT": "consent", "SUPPRESSED": "consent", "HOLDOUT": "consent", "STOPPED": "stops",
+                      "CAPPED": "caps"}  # fmt: skip
+    whole = customer_stage.get(decision.reason or "") if len(decision.refusals) < len(plan.offers) else None
+    for stage in STAGES:
+        left = 0 if stage == whole else left - ended[stage]
+        steps.append({"stage": stage, "left": max(0, left)})
+    steps.append({"stage": "chosen", "left": len(decision.choices)})
+    return steps
+
+
+def _in_order(plan: Plan, decision: Decision) -> list[str]:
+    """Chosen offers first, then the ranked by their best score, then the refused in the order of the stages."""
+    rank = {choice.offer: choice.rank for choice in decision.choices}
+    best: dict[str, float] = {}
+    for row in decision.scored:
+        best[row.offer] = max(row.score, best.get(row.offer, -np.inf))
+    stage = {refusal.offer: STAGES.index(refusal.stage) for refusal in decision.refusals}
+    return sorted(
+        plan.offers,
+        key=lambda key: (rank.get(key, 10**6), -best.get(key, -np.inf), -stage.get(key, -1), key),
+    )
+
+
+def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, Any]:
+    refusal = next((refusal for refusal in decision.refusals if refusal.offer == key), None)
+    choice = next((choice for choice in decision.choices if choice.offer == key), None)
+    scored = sorted((row for row in decision.scored if row.offer == key), key=lambda row: -row.score)
+    return {
+        "offer": key,
+        "name": plan.release.offers[key].name,
+        "rank": choice.rank if choice else None,
+        "action_probability": choice.action_probability if choice else None,
+        "ended": {"stage": refusal.stage, "reason": refusal.reason, "by": refusal.by} if refusal else None,
+        "rules": _rules(plan.offers.index(key), plan, known),
+        "arms": [
+            {
+                "arm": row.arm, "propensity": row.propensity, "boost": row.boost, "mean": row.mean,
+                "width": row.width, "draw": row.draw, "score": row.score,
+            }
+            for row in scored
+        ],
+        "contributions": _contributions(scored[0].arm, plan, known) if choice and scored else None,
+    }  # fmt: skip
+
+
+def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
+    """Every rule on the offer, clause by clause with value and threshold, none left out."""
+    return [
+        {
+            "rule": rule.key,
+            "title": rule.title,
+            "sentence": sentence(rule.when),
+            "reason_code": rule.reason_code,
+            "basis": rule.basis,
+            "passed": passed,
+            "clauses": [
+                {
+                    "attribute": clause.attribute, "operator": clause.op, "threshold": clause.threshold,
+                    "value": clause.value, "passed": clause.passed,
+                    "would_pass_if": None if clause.passed == clause.wanted else would_pass_if(clause),
+                }
+                for clause in trace(rule.when, known.attributes)
+            ],
+        }
+        for rule, offers, passed in zip(plan.rules, plan.rule_offers, plan.passes(known.attributes), strict=True)
+        if offer in offers
+    ]  # fmt: skip
+
+
+def _contributions(arm: str, plan: Plan, known: Known) -> dict[str, Any] | None:
+    """LightGBM's own SHAP values in log-odds, strongest first; `rest` is the sum of those not listed."""
+    if plan.model is None or plan.prepared is None:
+        return None
+    row = plan.row_of_arm[[plan.arms.index(arm)]]
+    values = plan.model.contributions(known.attributes, plan.prepared, row)[0]
+    names = plan.model.encoder.names
+    order = np.argsort(-np.abs(values[:-1]), kind="stable")
+    listed, rest = order[:STRONGEST], order[STRONGEST:]
+    return {
+        "base": float(values[-1]),
+        "columns": [
+            {"column": names[index], "value": _plain(known.attributes.get(names[index])),
+             "log_odds": float(values[index])}
+            for index in listed
+        ],
+        "rest": float(values[rest].sum()),
+        "raw_score": float(plan.model.raw_scores(known.attributes, plan.prepared, row)[0]),
+    }  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set | frozenset) else value
+
+
+def _boosts(plan: Plan, known: Known) -> list[dict[str, Any]]:
+    return [
+        {
+            "boost": boost.key, "title": boost.title, "factor": boost.factor, "applied": holds is True,
+            "offers": [plan.offers[index] for index in offers],
+        }
+        for boost, offers, holds in zip(plan.boosts, plan.boost_offers, plan.boosted(known.attributes), strict=True)
+    ]  # fmt: skip
+
+
+def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
+    """What each channel was given, in the words of the release that it was checked against."""
+    arms = {choice.offer: choice.arm for choice in decision_log.result(row).choices}
+    shown = []
+    for item in Presentation.objects.filter(customer_id=row.customer_id, decision_id=row.id).order_by("at"):
+        release = runtime.plan(item.release).release
+        copy: dict[str, Mapping[str, str]] = {}
+        for offer in item.offers:
+            text = text_for(release, arms[offer], item.channel) if arms[offer] in release.arms else None
+            if text:
+                copy[offer] = {"headline": text.headline, "body": text.body, "disclosure": text.disclosure}
+        shown.append(
+            {
+                "channel": item.channel, "placement": item.placement, "at": item.at.isoformat(),
+                "offers": item.offers, "reason": item.reason, "copy": copy,
+            }
+        )  # fmt: skip
+    return shown
+
+
+def _timings(row: DecisionRow, plan: Plan) -> dict[str, int]:
+    """Microseconds of each stage, measured by running the cascade again now."""
+    request, known = decision_log.inputs(row)
+    posterior = complete(reward_log.rebuilt(row.posterior), plan)
+    case = Case(request, known, plan, posterior, identity.draw_key(row.id), live=[True] * len(plan.offers))
+    result: dict[str, int] = {}
+    for name, stage in CASCADE:
+        started = time.perf_counter_ns()
+        stage(case)
+        result[name] = (time.perf_counter_ns() - started) // 1000
+        if case.reason or not case.any_live:
+            break
+    return result

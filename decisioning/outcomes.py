@@ -1,0 +1,91 @@
+"""Take in outcomes: deduplicate, attribute to the decision, commit together with their learning work; never learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from decisioning import decision_log, events
+from decisioning.events import Accepted, Rejection
+from decisioning.models import Consent, Outcome, RewardWork
+from decisioning.models import Decision as DecisionRow
+
+TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out")
+LEARNED = frozenset({"impression", "click", "application", "activation"})
+CLOCK_SKEW = timedelta(minutes=5)  # a channel's clock may be this far from ours
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    event_id: str
+    decision_id: UUID
+    offer: str
+    type: str
+    occurred_at: datetime
+    value: float | None
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "decision_id": str(self.decision_id), "offer": self.offer, "type": self.type,
+            "occurred_at": self.occurred_at.isoformat(), "value": self.value,
+        }  # fmt: skip
+
+
+def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
+    """Commit the good events of a batch of (index, event) pairs and say what became of each."""
+    decisions = decision_log.many([event.decision_id for _, event in batch])
+    rejected: list[Rejection] = []
+    good: list[tuple[int, Event, DecisionRow, str]] = []
+    for index, event in batch:
+        row = decisions.get(event.decision_id)
+        if row is None:
+            rejected.append(Rejection(index, "UNKNOWN_DECISION", f"no decision {event.decision_id}"))
+            continue
+        arm = {choice.offer: choice.arm for choice in decision_log.result(row).choices}.get(event.offer)
+        if arm is None:
+            rejected.append(Rejection(index, "UNKNOWN_OFFER", f"this decision did not choose {event.offer}"))
+        elif not row.made_at - CLOCK_SKEW <= event.occurred_at <= now + CLOCK_SKEW:
+            rejected.append(Rejection(index, "OUT_OF_TIME", "occurred_at is before the decision or in the future"))
+        else:
+            good.append((index, event, row, arm))
+    with transaction.atomic():
+        fresh, duplicates, conflicts = events.receive(
+            [(index, row.customer_id, event.event_id, event.body()) for index, event, row, _ in good], now
+        )
+        kept = [item for item in good if item[0] in fresh]
+        Outcome.objects.bulk_create(
+            Outcome(
+                customer_id=row.customer_id, event_id=event.event_id, decision_id=row.id, offer=event.offer, arm=arm,
+                type=event.type, occurred_at=event.occurred_at, known_at=now, value=event.value,
+            )
+            for _, event, row, arm in kept
+        )  # fmt: skip
+        RewardWork.objects.bulk_create(
+            RewardWork(
+                customer_id=row.customer_id, decision_id=row.id, offer=event.offer, type=event.type,
+                occurred_at=event.occurred_at,
+            )
+            for _, event, row, _ in kept
+            if event.type in LEARNED
+        )  # fmt: skip
+        opted_out = [row for _, event, row, _ in kept if event.type == "opt_out"]
+        _withdraw_consent(opted_out, now)
+    return Accepted(
+        accepted=len(kept),
+        duplicates=duplicates,
+        rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
+        customers=frozenset(row.customer_id for row in opted_out),
+    )
+
+
+def _withdraw_consent(rows: Sequence[DecisionRow], now: datetime) -> None:
+    """An opt-out ends marketing on the channel that showed the offer."""
+    for row in rows:
+        Consent.objects.filter(
+            customer_id=row.customer_id, purpose="marketing", channel=row.channel, occurred_at__lt=now
+        ).update(granted=False, occurred_at=now, known_at=now)

@@ -1,0 +1,156 @@
+"""The shell around decide(): one read, the pure function, one commit, one write; it decides nothing itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from redis.exceptions import RedisError
+
+from decisioning import caps, decision_log, delivery, identity, records, runtime, store
+from decisioning.decide import decide
+from decisioning.features import online
+from decisioning.known import known as known_of
+from decisioning.known import session_values, without
+from decisioning.models import Decision as DecisionRow
+from decisioning.types import Decision, DecisionRequest, Known
+from offers import canonical
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 12  # against other sessions of the same customer that commit in between
+
+
+class Contended(RuntimeError):
+    """The customer's ledger changed under every attempt; the caller asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of a channel, validated."""
+
+    customer_id: str
+    session_id: str
+    channel: str
+    placement: str
+    limit: int
+    context: Mapping[str, Any]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    decision_id: UUID | None
+    made_at: datetime
+    expires_at: datetime
+    reused: bool
+    presented: delivery.Presented
+    degraded: tuple[str, ...]
+    withheld: tuple[str, ...]
+    release: int
+    model: str
+    posterior: int
+    engine: runtime.Engine
+
+
+def ask(request: Ask, now: datetime) -> Answer:
+    """Decide, or give the session's decision again. Raises UnknownCustomer, NoRelease or Contended."""
+    token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
+    read = online.read(request.customer_id, token, session)
+    for _ in range(ATTEMPTS):
+        engine = runtime.engine(read.versions)
+        asked = DecisionRequest(
+            read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
+        )
+        if read.lease and not request.dry_run:
+            return _again(UUID(read.lease), asked, read, engine)
+        answer = _decide(asked, request, token, read, engine)
+        if answer:
+            return answer
+        # Redis was behind, or somebody was faster: Postgres knows.
+        read = online.read_committed(request.customer_id, session)
+    raise Contended(request.customer_id)
+
+
+def _decide(
+    asked: DecisionRequest, request: Ask, token: str, read: online.Read, engine: runtime.Engine
+) -> Answer | None:
+    """A new decision, committed; None where the commit found that its inputs are out of date."""
+    started = time.perf_counter_ns()
+    decision_id = identity.new_id(asked.now)
+    known = known_of(read, engine, asked.context, asked.now)
+    decision = decide(asked, known, engine.plan, engine.posterior, identity.draw_key(decision_id))
+    release = engine.plan.release
+    expires_at = asked.now + timedelta(minutes=release.ranking.lease_minutes)
+    model = release.model[0] if release.model else ""
+    if not request.dry_run:
+        versions = decision_log.Versions(
+            release.number, model, engine.posterior_position, engine.stop_epoch, read.ledger.sequence
+        )
+        shown = tuple(choice.offer for choice in decision.choices[: asked.limit])
+        contacts = caps.counted(read.ledger.contacts, shown, asked.now) if shown else dict(read.ledger.contacts)
+        took_us = (time.perf_counter_ns() - started) // 1000
+        if not decision_log.append(
+            decision_id, asked, records.inputs_to_bytes(asked, known), decision, versions,
+            contacts=canonical.dumps(contacts), expires_at=expires_at, took_us=took_us,
+        ):  # fmt: skip
+            return None
+        _remember(token, asked, decision_id, read.ledger.sequence + 1, contacts, release.ranking.lease_minutes)
+    return Answer(
+        None if request.dry_run else decision_id, asked.now, expires_at, False, _presented(decision, asked, engine),
+        decision.degraded, known.withheld, release.number, model, engine.posterior_position, engine,
+    )  # fmt: skip
+
+
+def _presented(decision: Decision, asked: DecisionRequest, engine: runtime.Engine) -> delivery.Presented:
+    if decision.reason:
+        return delivery.Presented((), decision.reason)
+    return delivery.worded(decision.choices, asked, engine.plan)
+
+
+def _remember(
+    token: str, asked: DecisionRequest, decision_id: UUID, sequence: int, contacts: Mapping[str, Any], minutes: int
+) -> None:
+    """The one write to Redis, all or nothing: a ledger without its lease would let the session decide twice."""
+    try:
+        pipe = store.client().pipeline(transaction=True)
+        ledger = orjson.dumps({"sequence": sequence, "contacts": contacts})
+        pipe.set(store.contacts_key(token), ledger, ex=store.CONTACTS_SECONDS)
+        pipe.set(store.lease_key(token, asked.session), str(decision_id), ex=minutes * 60)
+        pipe.execute()
+    except RedisError as error:
+        logger.warning("decision %s is committed, redis is behind: %s", decision_id, error)
+
+
+def _again(decision_id: UUID, asked: DecisionRequest, read: online.Read, engine: runtime.Engine) -> Answer:
+    """The session's decision for this caller: after stops, consent, eligibility and caps are checked again."""
+    row = decision_log.get(decision_id, asked.customer)
+    decision = decision_log.result(row)
+    known = _for_presentation(row, decision, known_of(read, engine, asked.context, asked.now), read)
+    if decision.reason:
+        presented = delivery.Presented((), decision.reason)
+    else:
+        presented = delivery.present(decision.choices, asked, known, engine.plan)
+    shown = [item.choice.offer for item in presented.shown]
+    decision_log.present_again(
+        row, asked, records.inputs_to_bytes(asked, known), shown, presented.reason, engine.plan.release.number
+    )
+    return Answer(
+        row.id, row.made_at, row.expires_at, True, presented, (*row.degraded, *read.degraded), known.withheld,
+        row.release, row.model, row.posterior, engine,
+    )  # fmt: skip
+
+
+def _for_presentation(row: DecisionRow, decision: Decision, known: Known, read: online.Read) -> Known:
+    """The decision's own contact is not held against it, and its session is known though this caller did not say."""
+    first = decision_log.inputs(row)[0]
+    contacts = without(
+        read.ledger, tuple(choice.offer for choice in decision.choices[: first.limit]), row.made_at.date().isoformat()
+    ) if decision.choices else read.ledger.contacts  # fmt: skip
+    return replace(known, contacts=contacts, attributes={**session_values(first.context), **known.attributes})
