@@ -1,4 +1,5 @@
-"""What the engine has done lately: counts, latencies and shares of the newest decisions; it reads and decides nothing."""
+"""What the engine has done and learned: shares and latencies of the newest decisions, and where each arm stands; it
+reads and decides nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -15,6 +17,7 @@ from decisioning.models import Decision as DecisionRow
 SAMPLE: Final = 5_000
 """Decisions that shares and latencies are taken from: enough for a share to within 1.4 points, and read in milliseconds
 however many decisions there are."""
+Z_95: Final = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def newest(since: datetime | None = None) -> Activity:
     """Of the newest SAMPLE decisions, or of those among them that were made from `since` on."""
     rows = DecisionRow.objects.order_by("-id").values_list("reason", "offer", "arm", "degraded", "took_us")
     if since is not None:
-        rows = rows.filter(id__gte=_first_id(since))
+        rows = rows.filter(id__gte=first_id(since))
     found = list(rows[:SAMPLE])
     chosen = [row for row in found if row[2] is not None]
     took = np.array([row[4] for row in found], dtype=np.float64)
@@ -59,4 +62,52 @@ def newest(since: datetime | None = None) -> Activity:
 
 def count_since(moment: datetime) -> int:
     """How many decisions were made from `moment` on, read from the index alone."""
-    return DecisionRow.objects.filter(id__gte=_first_id(moment)).count()
+    return DecisionRow.objects.filter(id__gte=first_id(moment)).count()
+
+
+def first_id(moment: datetime) -> UUID:
+    """Below every UUIDv7 that is made from this moment on."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the bandit believes of one arm, for the average customer of its context.
+
+    `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval, `best` the probability that no
+    other arm has a higher expected reward; `rewarded` is the sum of all rewards, prior apart.
+    """
+
+    arm: str
+    offer: str
+    trials: int
+    rewarded: float
+    mean: float
+    low: float
+    high: float
+    best: float
+
+
+def standings(plan: Plan, posterior: Posterior) -> list[Standing]:
+    """Every arm of the release, the highest expected reward first."""
+    places = posterior.indices(plan.arms)
+    # The context's terms are centred: all zero after the constant is the average customer.
+    mean, width = posterior.predict(plan.context({}), places)
+    best = first_probabilities(mean, width) if len(mean) else mean
+    found = []
+    for arm, place, centre, spread, chance in zip(plan.arms, places, mean, width, best, strict=True):
+        prior = plan.priors[arm]
+        found.append(
+            Standing(
+                arm=arm,
+                offer=plan.release.arms[arm].offer,
+                trials=int(posterior.trials[place]),
+                # The context starts with the constant 1, so the first moment is the prior's plus all rewards.
+                rewarded=max(0.0, float(posterior.moment[place, 0]) - prior.mean * prior.strength),
+                mean=float(centre),
+                low=float(centre - Z_95 * spread),
+                high=float(centre + Z_95 * spread),
+                best=float(chance),
+            )
+        )
+    return sorted(found, key=lambda row: -row.mean)

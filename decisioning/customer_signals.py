@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.db import transaction
+from redis.exceptions import RedisError
 
-from decisioning import events
+from decisioning import events, store
 from decisioning.events import Accepted, Rejection
+from decisioning.features import session
 from decisioning.models import Customer, Signal
 from offers.register import ATTRIBUTES
 
@@ -123,3 +127,15 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         customers=frozenset(customer for _, _, customer in kept),
     )
+
+
+def refresh(customers: frozenset[int]) -> None:
+    """After the commit: what these customers' sessions look like now. Without Redis, decisions read Postgres anyway."""
+    if not customers:
+        return
+    tokens = dict(Customer.objects.filter(pk__in=customers, token__isnull=False).values_list("id", "token"))
+    with contextlib.suppress(RedisError):
+        pipe = store.client().pipeline(transaction=False)
+        for customer, moment in session.recompute(sorted(tokens)).items():
+            pipe.set(store.session_key(str(tokens[customer])), orjson.dumps(moment), ex=store.SESSION_SECONDS)
+        pipe.execute()

@@ -1,7 +1,8 @@
-"""Take in outcomes: deduplicate, attribute to the decision, commit together with their learning work; never learning."""
+"""Take in outcomes: deduplicate, attribute to the decision, commit with their learning work; no learning here."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from redis.exceptions import RedisError
 
 from decisioning import decision_log, events
 from decisioning.events import Accepted, Rejection
+from decisioning.features import stored
 from decisioning.models import Consent, Outcome, RewardWork
 from decisioning.models import Decision as DecisionRow
 
@@ -81,6 +84,13 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         customers=frozenset(row.customer_id for row in opted_out),
     )
+
+
+def refresh(customers: frozenset[int]) -> None:
+    """After the commit: an opt-out holds in the very next decision. Without Redis, decisions read Postgres anyway."""
+    if customers:
+        with contextlib.suppress(RedisError):
+            stored.refresh(sorted(customers))
 
 
 def _withdraw_consent(rows: Sequence[DecisionRow], now: datetime) -> None:

@@ -44,10 +44,16 @@ class Plan:
     weights: RankingWeights
     priors: Mapping[str, ArmPrior]
     context: Callable[[Mapping[str, Any]], NDArray[np.float64]]
+    reasons: Mapping[str, str]
 
     @property
     def dimension(self) -> int:
         return 1 + len(self.release.ranking.context)
+
+    def why(self, arm: str) -> str:
+        """A sentence from declared reasons: the rules that the offer's customers meet, and the wording that was chosen.
+        Contributions are for the explanation: computing them costs more than the decision."""
+        return self.reasons[arm]
 
 
 def compile_release(release: Release, model: PropensityModel | None) -> Plan:
@@ -82,16 +88,27 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         ),
         priors={arm.key: ArmPrior(arm.prior_mean, arm.prior_strength) for arm in release.arms.values()},
         context=context_reader(ranking.context),
+        reasons={arm: _reason(release, arm) for arm in arms},
     )
+
+
+def _reason(release: Release, arm: str) -> str:
+    offer = release.offers[release.arms[arm].offer]
+    creative = release.creatives[release.arms[arm].creative]
+    met = sum(_covers(release, rule, offer.key) for rule in release.rules.values())
+    rules = {0: "no eligibility rule applies to it", 1: "its one eligibility rule is met"}.get(
+        met, f"all {met} of its eligibility rules are met"
+    )
+    return f"{offer.name}: {rules}; ranked by expected response and what was learned of the wording {creative.name}."
 
 
 def _scope(release: Release, offers: Sequence[str], rule: Rule | Boost) -> tuple[int, ...]:
     """Positions of the offers that a rule or a boost covers."""
+    return tuple(index for index, key in enumerate(offers) if _covers(release, rule, key))
 
-    def covered(key: str) -> bool:
-        return rule.scope == "all" or rule.target == (key if rule.scope == "offer" else release.offers[key].product)
 
-    return tuple(index for index, key in enumerate(offers) if covered(key))
+def _covers(release: Release, rule: Rule | Boost, offer: str) -> bool:
+    return rule.scope == "all" or rule.target == (offer if rule.scope == "offer" else release.offers[offer].product)
 
 
 def context_reader(terms: Sequence[ContextTerm]) -> Callable[[Mapping[str, Any]], NDArray[np.float64]]:

@@ -4,6 +4,7 @@ the cold state; and tell every process of a new release, stop or credential."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from redis.exceptions import RedisError
@@ -47,6 +48,6 @@ def rebuild() -> int:
         store.client().delete(store.REBUILDING)
 
 
-def _current() -> dict[str, int]:
+def _current() -> Mapping[str | bytes, int]:
     versions = asdict(online.versions_in_postgres())
     return {name: value for name, value in versions.items() if value is not None}

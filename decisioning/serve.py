@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from redis.exceptions import RedisError
 
-from decisioning import caps, decision_log, delivery, identity, records, runtime, store
+from decisioning import caps, credentials, decision_log, delivery, identity, records, runtime, store
 from decisioning.decide import decide
 from decisioning.features import online
 from decisioning.known import known as known_of
@@ -64,6 +64,7 @@ def ask(request: Ask, now: datetime) -> Answer:
     token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
     read = online.read(request.customer_id, token, session)
     for _ in range(ATTEMPTS):
+        credentials.noticed(read.versions.credentials)
         engine = runtime.engine(read.versions)
         asked = DecisionRequest(
             read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context

@@ -1,0 +1,78 @@
+"""Domain values as the JSON of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from decisioning.delivery import Shown
+from decisioning.events import Accepted
+from decisioning.models import Decision as DecisionRow
+from decisioning.serve import Answer, Ask
+from decisioning.types import Decision
+
+
+def decision(asked: Ask, answer: Answer) -> dict[str, Any]:
+    return {
+        "decision_id": str(answer.decision_id) if answer.decision_id else None,
+        "customer_id": asked.customer_id,
+        "session_id": asked.session_id,
+        "made_at": answer.made_at.isoformat(),
+        "expires_at": answer.expires_at.isoformat(),
+        "reused": answer.reused,
+        "offers": [_offer(rank, shown, answer) for rank, shown in enumerate(answer.presented.shown, start=1)],
+        "reason": answer.presented.reason,
+        "degraded": list(answer.degraded),
+        "withheld": list(answer.withheld),
+        "release": answer.release,
+        "model": answer.model,
+        "posterior": answer.posterior,
+    }
+
+
+def _offer(rank: int, shown: Shown, answer: Answer) -> dict[str, Any]:
+    text, choice = shown.text, shown.choice
+    return {
+        "rank": rank,
+        "offer": choice.offer,
+        "arm": choice.arm,
+        "format": text.format,
+        "headline": text.headline,
+        "body": text.body,
+        "call_to_action": text.call_to_action,
+        "disclosure": text.disclosure,
+        "action_probability": choice.action_probability,
+        "why": answer.engine.plan.why(choice.arm),
+    }
+
+
+def record(row: DecisionRow, external_id: str | None, result: Decision) -> dict[str, Any]:
+    """The stored decision: what was chosen, what was refused and why, and what it was made with."""
+    return {
+        "decision_id": str(row.id),
+        "customer_id": external_id,
+        "channel": row.channel,
+        "placement": row.placement,
+        "made_at": row.made_at.isoformat(),
+        "expires_at": row.expires_at.isoformat(),
+        "reason": row.reason,
+        "choices": [
+            {"rank": item.rank, "offer": item.offer, "arm": item.arm, "action_probability": item.action_probability}
+            for item in result.choices
+        ],
+        "refusals": [
+            {"offer": item.offer, "stage": item.stage, "reason": item.reason, "by": item.by} for item in result.refusals
+        ],
+        "degraded": row.degraded,
+        "release": row.release,
+        "model": row.model,
+        "posterior": row.posterior,
+        "digest": bytes(row.digest).hex(),
+    }
+
+
+def batch(taken: Accepted) -> dict[str, Any]:
+    return {
+        "accepted": taken.accepted,
+        "duplicates": taken.duplicates,
+        "rejected": [{"index": item.index, "code": item.code, "message": item.message} for item in taken.rejected],
+    }

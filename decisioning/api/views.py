@@ -1,0 +1,224 @@
+"""The endpoints of channels: decisions with their record, explanation and replay, signals and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+import orjson
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers as drf
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from decisioning import (
+    credentials,
+    customer_signals,
+    decision_log,
+    explanation,
+    idempotency,
+    outcomes,
+    replay,
+    serve,
+    tasks,
+)
+from decisioning.api import answers, problems, serializers
+from decisioning.api.access import ApiKeyAuthentication, Scoped
+from decisioning.events import Accepted, Rejection
+from decisioning.models import Customer, Presentation
+from decisioning.models import Decision as DecisionRow
+
+_HEADER = "Idempotency-Key"
+_PROBLEMS = {
+    code: OpenApiResponse(serializers.Problem, description=text)
+    for code, text in {
+        400: "does not validate", 401: "no such key", 403: "another channel's key, or without the scope",
+        404: "unknown", 409: "the key came with another body", 503: "cannot be committed now",
+    }.items()
+}  # fmt: skip
+
+
+class ChannelView(APIView):
+    """A view for a channel's key. `scope` is what the key must have."""
+
+    authentication_classes = (ApiKeyAuthentication,)
+    permission_classes = (Scoped,)
+    renderer_classes = (problems.Renderer,)
+    scope: ClassVar[str]
+
+    def get_exception_handler(self) -> Callable[..., Any]:
+        return problems.handle
+
+    @property
+    def credential(self) -> credentials.Credential:
+        return cast(credentials.Credential, self.request.user)
+
+    def once(self, request: Request, work: Callable[[], Response]) -> Response:
+        """Run a write under its Idempotency-Key, if it has one."""
+        key = request.headers.get(_HEADER)
+        if not key:
+            return work()
+        if len(key) > 120:
+            raise drf.ValidationError({_HEADER: "At most 120 characters."})
+        body = request.path.encode() + b"\n" + orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+        try:
+            stored = idempotency.earlier(self.credential.prefix, key, body)
+            if stored is None:
+                response = work()
+                if response.status_code >= 300:
+                    return response
+                stored = idempotency.keep(
+                    self.credential.prefix, key, body, response.status_code, orjson.dumps(response.data), timezone.now()
+                )
+        except idempotency.KeyConflict as error:
+            return problems.problem(409, str(error))
+        return Response(orjson.loads(stored.answer), status=stored.status)
+
+
+class Decisions(ChannelView):
+    scope = "decide"
+
+    @extend_schema(
+        request=serializers.DecisionQuestion,
+        responses={201: serializers.DecisionAnswer, 200: serializers.DecisionAnswer, **_PROBLEMS},
+        parameters=[OpenApiParameter(_HEADER, str, OpenApiParameter.HEADER)],
+    )
+    def post(self, request: Request) -> Response:
+        """Decide which offers a customer sees, or give the session's decision again."""
+        question = serializers.DecisionQuestion(data=request.data)
+        question.is_valid(raise_exception=True)
+        fields = question.validated_data
+        if fields["channel"] != self.credential.channel:
+            raise PermissionDenied(f"This API key belongs to the channel {self.credential.channel}.")
+        asked = serve.Ask(**{"context": {}, **fields})
+        return self.once(request, lambda: self._answer(asked))
+
+    def _answer(self, asked: serve.Ask) -> Response:
+        answer = serve.ask(asked, timezone.now())
+        made = not answer.reused and not asked.dry_run
+        return Response(answers.decision(asked, answer), status=201 if made else 200)
+
+
+class OneDecision(ChannelView):
+    """What the resources of one decision share: the row, if this channel had a part in it."""
+
+    scope = "decide"
+
+    def row(self, decision_id: UUID) -> DecisionRow:
+        row = decision_log.get(decision_id)
+        channel = self.credential.channel
+        if (
+            row.channel != channel
+            and not Presentation.objects.filter(
+                customer_id=row.customer_id, decision_id=row.id, channel=channel
+            ).exists()
+        ):
+            raise PermissionDenied("This decision was never given to this API key's channel.")
+        return row
+
+
+class Record(OneDecision):
+    @extend_schema(responses={200: drf.DictField(), **_PROBLEMS})
+    def get(self, request: Request, decision_id: UUID) -> Response:
+        """The stored record."""
+        row = self.row(decision_id)
+        external_id = Customer.objects.filter(pk=row.customer_id).values_list("external_id", flat=True).first()
+        return Response(answers.record(row, external_id, decision_log.result(row)))
+
+
+class Explanation(OneDecision):
+    @extend_schema(responses={200: drf.DictField(), **_PROBLEMS})
+    def get(self, request: Request, decision_id: UUID) -> Response:
+        """The whole trace: every offer with the stage that ended it, clause by clause, and the scores."""
+        return Response(explanation.explain(self.row(decision_id)))
+
+
+class Replay(OneDecision):
+    @extend_schema(request=None, responses={200: drf.DictField(), **_PROBLEMS})
+    def post(self, request: Request, decision_id: UUID) -> Response:
+        """Run the decision again from its recorded inputs and compare the bytes."""
+        result = replay.replay(self.row(decision_id))
+        differences = [{"path": path, "recorded": old, "replayed": new} for path, old, new in result.differences]
+        return Response(
+            {
+                "identical": result.identical,
+                "intact": result.intact,
+                "differences": differences,
+                "machine": result.machine,
+            }
+        )
+
+
+class EventsView(ChannelView):
+    """A batch of events: each is validated by itself, and good ones are kept when others are not."""
+
+    event_serializer: ClassVar[type[serializers.Strict]]
+
+    def valid(self, request: Request) -> tuple[list[tuple[int, dict[str, Any]]], list[Rejection]]:
+        batch = serializers.Batch(data=request.data)
+        batch.is_valid(raise_exception=True)
+        good, rejected = [], []
+        for index, raw in enumerate(batch.validated_data["events"]):
+            event = self.event_serializer(data=raw)
+            if event.is_valid():
+                good.append((index, dict(event.validated_data)))
+            else:
+                rejected.append(Rejection(index, "INVALID", _sentence(event)))
+        return good, rejected
+
+    def post(self, request: Request) -> Response:
+        return self.once(request, lambda: self._answer(request))
+
+    def _answer(self, request: Request) -> Response:
+        good, rejected = self.valid(request)
+        taken = self.take(good)
+        merged = sorted([*taken.rejected, *rejected], key=lambda item: item.index)
+        return Response(answers.batch(Accepted(taken.accepted, taken.duplicates, merged)), status=202)
+
+    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
+        raise NotImplementedError
+
+
+class Signals(EventsView):
+    scope = "signal"
+    event_serializer = serializers.SignalEvent
+
+    @extend_schema(request=serializers.Batch, responses={202: serializers.BatchAnswer, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Up to 1,000 events of what customers did; the next decision knows them."""
+        return super().post(request)
+
+    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
+        taken = customer_signals.take(
+            [(index, customer_signals.Event(**fields)) for index, fields in batch], timezone.now()
+        )
+        customer_signals.refresh(taken.customers)
+        return taken
+
+
+class Outcomes(EventsView):
+    scope = "outcome"
+    event_serializer = serializers.OutcomeEvent
+
+    @extend_schema(request=serializers.Batch, responses={202: serializers.BatchAnswer, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Up to 1,000 events of what came of decisions; the bandit learns from them within a second."""
+        return super().post(request)
+
+    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
+        taken = outcomes.take(
+            [(index, outcomes.Event(**{"value": None, **fields})) for index, fields in batch], timezone.now()
+        )
+        outcomes.refresh(taken.customers)
+        tasks.wake_learner()
+        return taken
+
+
+def _sentence(event: serializers.Strict) -> str:
+    """Every wrong field of one event, in one line."""
+    faults = problems.faults("", drf.ValidationError(event.errors).get_full_details())
+    return "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)

@@ -1,0 +1,41 @@
+"""A row for each long task: its progress, how it ended, and no second one of the same kind at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import connection
+from django.utils import timezone
+
+from decisioning.models import Job
+
+
+class AlreadyRunning(RuntimeError):
+    """Another process is at this kind of job."""
+
+
+@contextmanager
+def running(kind: str, argument: dict[str, object], now: datetime) -> Iterator[Job]:
+    """A job row around the work; a session lock keeps a second one out and ends with the process that held it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [f"candor job {kind}"])
+        if not cursor.fetchone()[0]:
+            raise AlreadyRunning(kind)
+    # Whoever ran before us and never ended was killed, since the lock was free.
+    Job.objects.filter(kind=kind, status=Job.Status.RUNNING).update(
+        status=Job.Status.FAILED, message="its process ended before the job did", ended_at=now
+    )
+    job = Job.objects.create(kind=kind, argument=argument, started_at=now)
+    try:
+        yield job
+        job.status = Job.Status.DONE
+    except BaseException as error:
+        job.status, job.message = Job.Status.FAILED, f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        job.ended_at = timezone.now()
+        job.save()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [f"candor job {kind}"])

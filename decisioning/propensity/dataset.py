@@ -1,0 +1,88 @@
+"""Training examples from what was decided, seen and answered, as known at the decision; no training here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from uuid import UUID
+
+from decisioning import decision_log, runtime
+from decisioning.models import Decision as DecisionRow
+from decisioning.models import FeatureRow, LoggedDecision, Outcome
+from decisioning.propensity.encoding import OfferRow, arm_row, offer_row
+from decisioning.propensity.training import Example
+from offers.types import Release
+
+ACCEPTED = frozenset({"click", "application", "activation"})  # what P(accept) is the probability of
+MOST_DECISIONS = 200_000  # the latest ones: older behaviour is of another time, and memory is bounded
+_CHUNK = 2000
+
+
+def from_decisions(*, per_arm: bool, most: int = MOST_DECISIONS) -> list[Example]:
+    """One example for each offer that a customer was shown, with the values recorded in its decision."""
+    examples: list[Example] = []
+    rows = DecisionRow.objects.filter(reason__isnull=True).order_by("-id")[:most].iterator(chunk_size=_CHUNK)
+    chunk: list[DecisionRow] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == _CHUNK:
+            examples.extend(_examples(chunk, per_arm))
+            chunk = []
+    examples.extend(_examples(chunk, per_arm))
+    return examples
+
+
+def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
+    met: dict[tuple[UUID, str], set[str]] = defaultdict(set)
+    outcomes = Outcome.objects.filter(
+        customer_id__in={row.customer_id for row in rows}, decision_id__in=[row.id for row in rows]
+    )
+    for decision_id, offer, kind in outcomes.values_list("decision_id", "offer", "type"):
+        met[decision_id, offer].add(kind)
+    for row in rows:
+        release = runtime.plan(row.release).release
+        _, known = decision_log.inputs(row)
+        for choice in decision_log.result(row).choices:
+            types = met[row.id, choice.offer]
+            if "impression" not in types:
+                continue  # nobody saw it, so nobody refused it
+            yield Example(
+                customer=row.customer_id,
+                attributes=known.attributes,
+                row=_row(release, choice.arm, per_arm),
+                accepted=bool(types & ACCEPTED),
+                logged_probability=choice.action_probability,
+                at=row.made_at,
+            )
+
+
+def from_logged(source: str, release: Release, *, per_arm: bool) -> list[Example]:
+    """One example for each loaded decision, with the features known at its moment."""
+    logged = LoggedDecision.objects.filter(source=source, arm__in=release.arms).order_by("customer_id", "decision_key")
+    examples = []
+    for row in logged.iterator(chunk_size=_CHUNK):
+        examples.append(
+            Example(
+                customer=row.customer_id,
+                attributes=_known_at(row),
+                row=_row(release, row.arm, per_arm),
+                accepted=row.reward > 0,
+                logged_probability=row.action_probability,
+                at=row.occurred_at,
+            )
+        )
+    return examples
+
+
+def _known_at(row: LoggedDecision) -> dict[str, object]:
+    """The latest value of each group that was known when the bank decided: a later one would be the future."""
+    attributes: dict[str, object] = {}
+    groups = FeatureRow.objects.filter(customer_id=row.customer_id, known_at__lte=row.known_at).order_by("known_at")
+    for values in groups.values_list("values", flat=True):
+        attributes.update(values)
+    return attributes
+
+
+def _row(release: Release, arm: str, per_arm: bool) -> OfferRow:
+    offer = release.offers[release.arms[arm].offer]
+    return arm_row(arm, offer, release.creatives[release.arms[arm].creative]) if per_arm else offer_row(offer)

@@ -1,0 +1,50 @@
+"""Train a challenger on logged decisions and store it with its report; promotion is another person's decision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from decisioning import jobs, runtime
+from decisioning.models import ModelVersion
+from decisioning.propensity import dataset
+from decisioning.propensity.training import train
+from offers import audit
+from offers.snapshot import live_row
+
+SEED = 7
+
+
+def retrain(now: datetime, source: str = "") -> str:
+    """The new challenger's name. `source` trains on a loaded campaign instead of the product's own decisions.
+
+    Raises NoRelease, TooFewExamples or AlreadyRunning.
+    """
+    with jobs.running("retrain", {"source": source}, now) as job:
+        live = live_row()
+        if live is None:
+            raise runtime.NoRelease("no release is live: there are no decisions to learn from")
+        release = runtime.plan(live.number).release
+        # Creatives that carry facts of their own (a mailer) differ in acceptance: the model must tell them apart.
+        per_arm = any(creative.facts for creative in release.creatives.values())
+        if source:
+            examples = dataset.from_logged(source, release, per_arm=per_arm)
+        else:
+            examples = dataset.from_decisions(per_arm=per_arm)
+        job.total = job.done = len(examples)
+        model = train(f"propensity-{ModelVersion.objects.count() + 1}", examples, per_arm=per_arm, seed=SEED)
+        with transaction.atomic():
+            ModelVersion.objects.create(
+                name=model.name,
+                sha256=model.sha256,
+                content=model.to_bytes(),
+                report=dict(model.report),
+                trained_at=now,
+            )
+            audit.record(
+                actor="candor", action="model.trained", subject=f"model {model.name}",
+                detail={"sha256": model.sha256, "rows": len(examples), "auc": model.report["auc"]}, now=now,
+            )  # fmt: skip
+        job.message = model.name
+    return model.name

@@ -1,0 +1,52 @@
+"""Celery entry points of decisioning: they wake the domain and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+
+from celery import shared_task
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from decisioning import learn, partitions, rebuild, retraining, scoring, store
+
+_WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent again
+
+
+def wake_learner() -> None:
+    """Queue the learner unless it is queued already; called after the commit of outcomes. Beat wakes it too."""
+    with contextlib.suppress(RedisError, OSError):
+        if store.client().set(store.LEARNER_WOKEN, 1, nx=True, px=_WOKEN_MILLISECONDS):
+            learn_outcomes.delay()
+
+
+@shared_task(queue="learn")
+def learn_outcomes() -> int:
+    """Fold waiting outcomes into the posterior."""
+    with contextlib.suppress(RedisError):
+        store.client().delete(store.LEARNER_WOKEN)
+    return learn.run(timezone.now())
+
+
+@shared_task(queue="default")
+def heal() -> int:
+    """Fill Redis again after it was lost."""
+    return rebuild.rebuild() if rebuild.is_cold() else 0
+
+
+@shared_task(queue="default")
+def keep_partitions() -> int:
+    """Make next months' partitions, seal closed ones, retire those past retention."""
+    return partitions.keep(timezone.now())
+
+
+@shared_task(queue="long")
+def retrain() -> str:
+    """Train a challenger; it never becomes champion by itself."""
+    return retraining.retrain(timezone.now())
+
+
+@shared_task(queue="long")
+def score() -> int:
+    """Precompute the propensities of the whole population with the live release's model."""
+    return scoring.score_population(timezone.now())
