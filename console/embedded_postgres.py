@@ -155,16 +155,17 @@ def _programs(data: Path, account: dict[str, Any]) -> Path:
     installed = Path(spec.origin).parent / "pginstall18"
     if not account or _reaches(account, str(installed / "bin" / "postgres"), "--version"):
         return installed / "bin"
-    copy = Path(f"/var/lib/candor-postgresql-{version(WHEEL)}")
-    if not (copy / "complete").exists():
-        shutil.copytree(installed, copy / "pginstall18", dirs_exist_ok=True)
-        libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+    place = Path(f"/var/lib/candor-postgresql-{version(WHEEL)}")
+    package = installed.parent
+    if not (place / "complete").exists():
+        shutil.copytree(installed, place / package.name / installed.name, dirs_exist_ok=True)
+        libraries = package.with_name(f"{package.name}.libs")
         if libraries.exists():  # the programs look for them relative to themselves
-            shutil.copytree(libraries, copy.with_name(libraries.name), dirs_exist_ok=True)
-        for path in [copy, *copy.rglob("*")]:
+            shutil.copytree(libraries, place / libraries.name, dirs_exist_ok=True)
+        for path in [place, *place.rglob("*")]:
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644))
-        (copy / "complete").touch()
-    return copy / "pginstall18" / "bin"
+        (place / "complete").touch()
+    return place / package.name / installed.name / "bin"
 
 
 def _reaches(account: dict[str, Any], *command: str) -> bool:

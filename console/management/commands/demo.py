@@ -214,7 +214,7 @@ def _refuse_port_in_use(port: int) -> None:
 
 def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-        connection.sendall(b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
         return connection.recv(5) == b"HTTP/"
     return False
 
