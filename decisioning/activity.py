@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from decisioning.models import Decision as DecisionRow
+from decisioning.models import RewardLog
 
 SAMPLE: Final = 5_000
 """Decisions that shares and latencies are taken from: enough for a share to within 1.4 points, and read in milliseconds
@@ -63,6 +64,21 @@ def newest(since: datetime | None = None) -> Activity:
 def count_since(moment: datetime) -> int:
     """How many decisions were made from `moment` on, read from the index alone."""
     return DecisionRow.objects.filter(id__gte=first_id(moment)).count()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """Trials, and the rewards that came for them or for earlier ones meanwhile."""
+
+    trials: int
+    rewarded: float
+
+
+def newest_rewards(since: datetime) -> Rewards:
+    """Of the newest SAMPLE rows of the reward log, those that were learned from `since` on."""
+    rows = RewardLog.objects.filter(type=REWARD).order_by("-position").values_list("trial", "reward", "folded_at")
+    found = [(trial, reward) for trial, reward, at in rows[:SAMPLE] if at >= since]
+    return Rewards(sum(trial for trial, _ in found), sum(reward for _, reward in found))
 
 
 def first_id(moment: datetime) -> UUID:

@@ -1,5 +1,6 @@
 """Contact caps, counted over calendar days in UTC; a cap that is reached ends the customer's or the offer's turn."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -14,17 +15,26 @@ Contacts = Mapping[str, Mapping[str, int]]
 
 def apply(case: Case) -> None:
     policy, contacts, now = case.plan.release.contact_policy, case.known.contacts, case.request.now
+    week = _totals(contacts, now)
     today = contacts.get(now.date().isoformat(), {})
-    week = [contacts.get(day, {}) for day in last_days(now)]
-    if (
-        today.get(EVERYTHING, 0) >= policy.decisions_per_day
-        or sum(day.get(EVERYTHING, 0) for day in week) >= policy.decisions_per_week
-    ):
+    if today.get(EVERYTHING, 0) >= policy.decisions_per_day or week[EVERYTHING] >= policy.decisions_per_week:
         case.reason = "CAPPED"
-    else:
-        for index, offer in enumerate(case.plan.offers):
-            if case.live[index] and sum(day.get(offer, 0) for day in week) >= policy.same_offer_per_week:
-                case.refuse(index, STAGE, "CAPPED", "same_offer_per_week")
+        return
+    # Offers never shown are under any cap but one of nothing at all.
+    candidates = case.plan.offers if policy.same_offer_per_week == 0 else week
+    for offer in candidates:
+        position = case.plan.position.get(offer)
+        if position is not None and week[offer] >= policy.same_offer_per_week:
+            case.refuse(position, STAGE, "CAPPED", "same_offer_per_week")
+
+
+def _totals(contacts: Contacts, now: datetime) -> Counter[str]:
+    """How often each offer, and anything at all, was shown in the week that ends today."""
+    totals: Counter[str] = Counter()
+    if contacts:
+        for day in last_days(now):
+            totals.update(contacts.get(day, {}))
+    return totals
 
 
 def last_days(now: datetime) -> list[str]:

@@ -11,7 +11,7 @@ def apply(case: Case) -> None:
         return
     for choice in case.choices:
         if choice not in kept:
-            case.refuse(case.plan.offers.index(choice.offer), "creative", "NO_APPROVED_TEXT", choice.arm)
+            case.refuse(case.plan.position[choice.offer], "creative", "NO_APPROVED_TEXT", choice.arm)
     case.choices = tuple(kept)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,15 +29,23 @@ _DEFAULTS = {
 }
 
 
-def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime) -> Known:
-    """What the engine may use of this customer in this request."""
-    profile = read.profile
-    allowed = _granted_level(profile)
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What may be used of a customer's groups. `stale` are groups past their limit, `withheld` lack consent."""
+
+    attributes: dict[str, Any]
+    ages: dict[str, float]
+    withheld: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collection[str], moment: float) -> Held:
+    """Consent and age applied to feature groups (name to since and values); times in epoch seconds."""
+    allowed = _granted_level(consents)
     attributes: dict[str, Any] = {}
     ages: dict[str, float] = {}
     withheld, stale = [], []
-    moment = now.timestamp()
-    for name, (since, values) in profile.groups.items():
+    for name, (since, values) in groups.items():
         if LEVELS.index(LEVEL_OF_GROUP[name]) > allowed:
             withheld.append(name)
             continue
@@ -45,21 +54,28 @@ def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime)
         if age <= GROUPS[name].freshness_seconds:
             attributes.update(values)
         else:
-            stale.append(f"stale_{name}")
+            stale.append(name)
             attributes.update(_past_its_limit(name, values))
+    return Held(attributes, ages, tuple(sorted(withheld)), tuple(sorted(stale)))
+
+
+def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime) -> Known:
+    """What the engine may use of this customer in this request."""
+    profile = read.profile
+    usable = held(profile.groups, profile.consents, now.timestamp())
     if context:
-        attributes.update(session_values(context))
-        ages[SESSION_GROUP] = 0.0
+        usable.attributes.update(session_values(context))
+        usable.ages[SESSION_GROUP] = 0.0
     return Known(
-        attributes=attributes,
-        ages=ages,
+        attributes=usable.attributes,
+        ages=usable.ages,
         consents=profile.consents,
         suppressed=profile.suppressed,
         contacts=read.ledger.contacts,
         stops=engine.stops,
         precomputed=_scores(profile, engine),
-        withheld=tuple(sorted(withheld)),
-        degraded=(*read.degraded, *sorted(stale)),
+        withheld=usable.withheld,
+        degraded=(*read.degraded, *(f"stale_{name}" for name in usable.stale)),
     )
 
 
@@ -72,9 +88,9 @@ def without(ledger: Ledger, offers: tuple[str, ...], day: str) -> dict[str, dict
     return contacts
 
 
-def _granted_level(profile: Profile) -> int:
+def _granted_level(consents: Collection[str]) -> int:
     """The highest level granted; nothing granted is `basic`, which the contract with the bank covers."""
-    granted = [LEVELS.index(level) for level in LEVELS if f"personalisation:{level}" in profile.consents]
+    granted = [LEVELS.index(level) for level in LEVELS if f"personalisation:{level}" in consents]
     return max(granted, default=0)
 
 

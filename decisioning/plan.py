@@ -27,6 +27,7 @@ class Plan:
     release: Release
     model: PropensityModel | None
     offers: tuple[str, ...]
+    position: Mapping[str, int]  # of an offer in `offers`
     arms: tuple[str, ...]
     offer_of_arm: Indices
     row_of_arm: Indices  # the arm's row in `prepared`
@@ -69,6 +70,7 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         release=release,
         model=model,
         offers=offers,
+        position=position,
         arms=arms,
         offer_of_arm=offer_of_arm,
         row_of_arm=np.arange(len(arms)) if model and model.per_arm else offer_of_arm,

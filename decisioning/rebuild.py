@@ -4,8 +4,8 @@ the cold state; and tell every process of a new release, stop or credential."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -48,6 +48,6 @@ def rebuild() -> int:
         store.client().delete(store.REBUILDING)
 
 
-def _current() -> Mapping[str | bytes, int]:
+def _current() -> dict[Any, int]:
     versions = asdict(online.versions_in_postgres())
     return {name: value for name, value in versions.items() if value is not None}

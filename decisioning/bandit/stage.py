@@ -8,6 +8,8 @@ from decisioning.case import Case
 from decisioning.draws import normals
 from decisioning.types import Choice
 
+LISTED = 3  # ranks are recorded at least this far: a later channel of the session may ask for more than the first
+
 
 def apply(case: Case) -> None:
     """Draw, blend and rank the arms in competition; with none left, the placement's fallback if it is still in."""
@@ -35,7 +37,7 @@ def apply(case: Case) -> None:
     case.draw = case.mean + case.width * noise
     case.location, case.scale, case.score = blended.location, blended.scale, blended.score(noise)
     owners = plan.offer_of_arm[case.arms]
-    ranked = rank(case.score, owners, case.request.limit)
+    ranked = rank(case.score, owners, max(case.request.limit, LISTED))
     chances = prefix_probabilities(case.location, case.scale, owners, ranked)
     case.choices = tuple(
         Choice(place, plan.arms[case.arms[arm]], plan.offers[owners[arm]], float(chance))
@@ -53,5 +55,5 @@ def _drop_stopped_arms(case: Case) -> None:
 def _fall_back(case: Case) -> None:
     placement = case.plan.release.placements.get(case.request.placement)
     arm = case.plan.release.arms.get(placement.fallback) if placement and placement.fallback else None
-    if arm and case.live[case.plan.offers.index(arm.offer)] and ("arm", arm.key) not in case.known.stops:
+    if arm and case.live[case.plan.position[arm.offer]] and ("arm", arm.key) not in case.known.stops:
         case.choices = (Choice(1, arm.key, arm.offer, 1.0),)
