@@ -1,4 +1,4 @@
-"""What a release would do to the whole population: who is eligible for what, and the best propensity; never an approval.
+"""What a release would do to the population: who is eligible for what, and best propensities; it approves nothing.
 
 The same rules as `decisioning.eligibility`, vectorised. An offer's channels, placements and dates belong to a request
 and are left out. Session attributes are missing here as they are in a decision without a session, so a rule that needs
@@ -54,8 +54,7 @@ class Reach:
     @property
     def any_offer(self) -> Mask:
         """Customers (N,) who are eligible for at least one competing offer."""
-        found: Mask = self.eligible[:, self.competing].any(axis=1)
-        return found
+        return np.asarray(self.eligible[:, self.competing].any(axis=1), dtype=bool)
 
     def of(self, offer: str) -> Mask:
         """Customers (N,) who are eligible for one offer; nobody where the release does not have it."""
@@ -185,7 +184,8 @@ def _codes(column: object, names: tuple[str, ...]) -> NDArray[np.int16]:
     """Codes into `names` instead of the chunk's own vocabulary."""
     assert isinstance(column, CategoryColumn)
     places = [names.index(value) if value in names else -1 for value in column.vocabulary]
-    return np.array([*places, -1], dtype=np.int16)[column.codes]
+    coded: NDArray[np.int16] = np.array([*places, -1], dtype=np.int16)[column.codes]
+    return coded
 
 
 def _joined(parts: Sequence[NDArray[Any]], kind: type[np.generic]) -> NDArray[Any]:

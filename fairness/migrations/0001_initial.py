@@ -4,45 +4,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ProtectedAttribute',
+            name="ProtectedAttribute",
             fields=[
-                ('pk', models.CompositePrimaryKey('customer_id', 'attribute', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('customer_id', models.BigIntegerField()),
-                ('attribute', models.CharField(max_length=30)),
-                ('value', models.CharField(max_length=60)),
-                ('source', models.CharField(max_length=30)),
-                ('known_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "customer_id", "attribute", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("customer_id", models.BigIntegerField()),
+                ("attribute", models.CharField(max_length=30)),
+                ("value", models.CharField(max_length=60)),
+                ("source", models.CharField(max_length=30)),
+                ("known_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'vault"."protected_attribute',
-                'managed': False,
+                "db_table": 'vault"."protected_attribute',
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='FairnessAudit',
+            name="FairnessAudit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stage', models.CharField(max_length=20)),
-                ('source', models.CharField(max_length=30)),
-                ('period_from', models.DateTimeField()),
-                ('period_to', models.DateTimeField()),
-                ('population', models.PositiveBigIntegerField()),
-                ('verdict', models.CharField(max_length=20)),
-                ('comparisons', models.JSONField()),
-                ('largest_difference', models.FloatField()),
-                ('computed_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("stage", models.CharField(max_length=20)),
+                ("source", models.CharField(max_length=30)),
+                ("period_from", models.DateTimeField()),
+                ("period_to", models.DateTimeField()),
+                ("population", models.PositiveBigIntegerField()),
+                ("verdict", models.CharField(max_length=20)),
+                ("comparisons", models.JSONField()),
+                ("largest_difference", models.FloatField()),
+                ("computed_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['source', 'stage', '-id'], name='fairness_fa_source_60c119_idx')],
+                "ordering": ["-id"],
+                "indexes": [models.Index(fields=["source", "stage", "-id"], name="fairness_fa_source_60c119_idx")],
             },
         ),
     ]

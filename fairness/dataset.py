@@ -1,0 +1,86 @@
+"""The protected groups of a population as arrays, for counting; only this module reads the vault's entries, and it
+hands out codes, never a row about one person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairness import counts, vault
+from fairness.counts import NOT_RECORDED, GroupCounts
+
+BIRTH_DATE: Final = "birth_date"
+"""Read as `age_band` at the time of the audit: a stored band would be wrong after the next birthday."""
+AGE_BAND: Final = "age_band"
+_CHUNK: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The group of each customer under one attribute: `codes` (N,) into `names`, -1 where it is not recorded."""
+
+    codes: NDArray[np.int16]
+    names: tuple[str, ...]
+
+    def table(self, favourable: NDArray[np.bool_]) -> dict[str, GroupCounts]:
+        """People by group, and those for whom `favourable` (N,) holds; as `counts.table`, without sorting strings."""
+        width = len(self.names) + 1
+        places = np.where(self.codes < 0, width - 1, self.codes)
+        total = np.bincount(places, minlength=width).tolist()
+        chosen = np.bincount(places[favourable], minlength=width).tolist()
+        rows = zip((*self.names, NOT_RECORDED), total, chosen, strict=True)
+        return {name: GroupCounts(name, people, happy) for name, people, happy in rows if people}
+
+    def among(self, chosen: NDArray[np.bool_]) -> Grouping:
+        """The same for a part of the customers."""
+        return Grouping(self.codes[chosen], self.names)
+
+
+Groupings = Mapping[str, Grouping]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Codes of one attribute while the vault is read."""
+
+    codes: NDArray[np.int16]
+    names: dict[str, int] = field(default_factory=dict)
+
+    def note(self, place: int, value: str) -> None:
+        self.codes[place] = self.names.setdefault(value, len(self.names))
+
+    def grouping(self) -> Grouping:
+        """With the names in order, so that tables of one attribute always read alike."""
+        order = {name: place for place, name in enumerate(sorted(self.names))}
+        renumbered = np.array([*(order[name] for name in self.names), -1], dtype=np.int16)
+        return Grouping(renumbered[self.codes], tuple(order))
+
+
+def groupings(customers: NDArray[np.int64], now: datetime) -> dict[str, Grouping]:
+    """The groups of these distinct customers (N,) under every attribute that the vault holds for any of them."""
+    found: dict[str, _Reading] = {}
+    today = now.date()
+    for start in range(0, len(customers), _CHUNK):
+        ids = customers[start : start + _CHUNK].tolist()
+        place = {customer: start + index for index, customer in enumerate(ids)}
+        for entry in vault.read(ids):
+            name, value = entry.attribute, entry.value
+            if name == BIRTH_DATE:
+                name, value = AGE_BAND, _band(value, today)
+            if name not in found:
+                found[name] = _Reading(np.full(len(customers), -1, dtype=np.int16))
+            found[name].note(place[entry.customer], value)
+    return {name: found[name].grouping() for name in sorted(found)}
+
+
+@lru_cache(maxsize=1 << 16)  # a population has some 25,000 birth dates
+def _band(birth_date: str, today: date) -> str:
+    born = date.fromisoformat(birth_date)
+    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return str(counts.age_bands([years])[0])

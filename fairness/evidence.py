@@ -1,0 +1,231 @@
+"""What an approver must see of a change: reach and parity of the release that it would make, over everybody; it
+approves nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from django.db import transaction
+
+from decisioning import impact, runtime
+from decisioning.impact import Labels, Reach, Simulation
+from decisioning.models import ModelVersion
+from decisioning.plan import Plan
+from decisioning.propensity.scoring import UnreadableModel
+from fairness import dataset, parity, thresholds
+from fairness.counts import NOT_RECORDED
+from fairness.dataset import Groupings
+from fairness.parity import Change
+from offers import audit, snapshot
+from offers.catalog import InvalidContent
+from offers.conditions.grammar import Fault
+from offers.models import ChangeRequest, Evidence
+
+FORMAT: Final = 1
+ANY_OFFER: Final = "any_offer"
+SCORE: Final = "score_top_half"
+METHODS: Final[Mapping[str, str]] = {
+    **thresholds.METHODS,
+    "reach": "every rule of the release for every customer, as a decision without a session would read them; an "
+    "offer's channels, placements and dates are left out, and a rule on the session is not met",
+    "parity": "adverse impact ratio of being eligible: for at least one competing offer, and for each offer whose "
+    "eligible customers change",
+    "verdict": "the worst comparison after the change; one that fails today and is not made worse counts as watch",
+    "score": "selected: best propensity over the offers that a customer is eligible for is at least the median of "
+    "those who are eligible for any",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """The release in force (None before the first) and the one that approval would make."""
+
+    live_number: int | None
+    live: Plan | None
+    content_hash: str
+    plan: Plan
+
+    @property
+    def changes_model(self) -> bool:
+        return self.plan.release.model != (self.live.release.model if self.live else None)
+
+
+def candidate_content(change: ChangeRequest) -> snapshot.Content:
+    """The content of the release that approval of this change would make now."""
+    live = snapshot.live_row()
+    return snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items))
+
+
+def compute(change: ChangeRequest, now: datetime) -> Evidence:
+    """Compute and store the evidence of a change on the release in force.
+
+    Raises InvalidContent where the candidate could not run; nothing is stored then.
+    """
+    started = time.perf_counter()
+    candidate = _candidate(change)
+    simulation = impact.simulate([plan for plan in (candidate.live, candidate.plan) if plan], now)
+    before = simulation.reaches[0] if candidate.live else None
+    after, population = simulation.reaches[-1], len(simulation.customers)
+    groupings = dataset.groupings(simulation.customers, now)
+    changes = _eligibility(groupings, before, after)
+    score = _scores(candidate, now) if candidate.changes_model and population else None
+    if score:
+        changes[SCORE] = score.changes
+    verdict = parity.overall(changes, population)
+    content = {
+        "format": FORMAT,
+        "population": population,
+        "live_release": candidate.live_number,
+        "attributes": sorted(groupings),
+        "any_offer": _any_offer(before, after, population),
+        "reach": _reach(candidate, before, after),
+        "segments": _segments(simulation, before, after),
+        "parity": [row.to_json() for rows in changes.values() for row in rows],
+        "score": score.to_json() if score else None,
+        "session_rules": impact.session_rules(candidate.plan),
+        "methods": dict(METHODS),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    return _store(change, candidate.content_hash, verdict, content, now)
+
+
+def _candidate(change: ChangeRequest) -> _Candidate:
+    live, content = snapshot.live_row(), candidate_content(change)
+    _require_model(content)
+    return _Candidate(
+        live.number if live else None,
+        impact.plan_of(live.content) if live else None,
+        snapshot.content_hash(content),
+        impact.plan_of(content),
+    )
+
+
+def _require_model(content: snapshot.Content) -> None:
+    """A release that names a model which cannot be loaded would silently run without one."""
+    for name, value in content["model"].items():
+        path = f"/model/{name}/sha256"
+        if not ModelVersion.objects.filter(name=name, sha256=value["sha256"]).exists():
+            raise InvalidContent([Fault(path, "dangling", f"there is no model {name} with it")])
+        try:
+            runtime.model(value["sha256"])
+        except UnreadableModel as fault:
+            raise InvalidContent([Fault(path, "unreadable", str(fault))]) from fault
+
+
+def _eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> dict[str, list[Change]]:
+    """Parity of eligibility by subject: any competing offer, and each offer of the candidate that is new or moves."""
+    today = before.any_offer if before else None
+    changes = {ANY_OFFER: parity.compare(ANY_OFFER, groupings, today, after.any_offer)}
+    for offer in after.offers:
+        known = before is not None and offer in before.offers
+        today = before.of(offer) if before and known else None
+        then = after.of(offer)
+        if today is None or not np.array_equal(today, then):
+            changes[offer] = parity.compare(offer, groupings, today, then)
+    return changes
+
+
+def _any_offer(before: Reach | None, after: Reach, population: int) -> dict[str, int]:
+    then = after.any_offer
+    today = before.any_offer if before else np.zeros_like(then)
+    return {
+        "before": int(today.sum()),
+        "after": int(then.sum()),
+        "gain": int((then & ~today).sum()),
+        "lose": int((today & ~then).sum()),
+        "without_before": population - int(today.sum()),
+        "without_after": population - int(then.sum()),
+    }
+
+
+def _reach(candidate: _Candidate, before: Reach | None, after: Reach) -> list[dict[str, Any]]:
+    """One row for each offer of either release; `before` or `after` is None where the release does not have it."""
+    rows = []
+    for offer in sorted({*after.offers, *(before.offers if before else ())}):
+        today = before.of(offer) if before else np.zeros(len(after.eligible), dtype=bool)
+        then = after.of(offer)
+        release = candidate.plan.release if offer in after.offers else _live(candidate).release
+        rows.append(
+            {
+                "offer": offer,
+                "name": release.offers[offer].name,
+                "before": int(today.sum()) if before and offer in before.offers else None,
+                "after": int(then.sum()) if offer in after.offers else None,
+                "gain": int((then & ~today).sum()),
+                "lose": int((today & ~then).sum()),
+            }
+        )
+    return rows
+
+
+def _live(candidate: _Candidate) -> Plan:
+    assert candidate.live is not None
+    return candidate.live
+
+
+def _segments(simulation: Simulation, before: Reach | None, after: Reach) -> dict[str, list[dict[str, Any]]]:
+    """Customers eligible for any competing offer, by credit score band and by state; empty segments left out."""
+    then = after.any_offer
+    today = before.any_offer if before else np.zeros_like(then)
+    return {name: _segment(labels, today, then) for name, labels in simulation.segments.items()}
+
+
+def _segment(labels: Labels, before: impact.Mask, after: impact.Mask) -> list[dict[str, Any]]:
+    width = len(labels.names) + 1
+    places = np.where(labels.codes < 0, width - 1, labels.codes)
+    columns = [np.bincount(places[mask], minlength=width).tolist() for mask in (np.ones_like(after), before, after)]
+    rows = zip((*labels.names, NOT_RECORDED), *columns, strict=True)
+    return [
+        {"name": name, "customers": people, "before": today, "after": then}
+        for name, people, today, then in rows
+        if people
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    changes: list[Change]
+    sample: int
+    scored: int
+
+    def to_json(self) -> dict[str, int]:
+        """`sample` customers were drawn, the same ones every time; `scored` of them are eligible for an offer."""
+        return {"sample": self.sample, "scored": self.scored}
+
+
+def _scores(candidate: _Candidate, now: datetime) -> _Scores:
+    """Parity of being in the top half by best propensity, among those who are eligible for any competing offer."""
+    plans = [plan for plan in (candidate.live, candidate.plan) if plan]
+    scores = impact.best_propensities(plans, now)
+    scored = ~np.isnan(scores.best[-1])
+    groupings = dataset.groupings(scores.customers[scored], now)
+    before, after = scores.best[0][scored], scores.best[-1][scored]
+    today = _top_half(before) if candidate.live and np.array_equal(~np.isnan(scores.best[0]), scored) else None
+    changes = parity.compare(SCORE, groupings, today, _top_half(after)) if len(after) else []
+    return _Scores(changes, len(scored), int(scored.sum()))
+
+
+def _top_half(best: impact.Floats) -> impact.Mask:
+    """Ties with the median are in: a model that tells nobody apart selects everybody."""
+    chosen: impact.Mask = best >= np.median(best)
+    return chosen
+
+
+def _store(
+    change: ChangeRequest, candidate_hash: str, verdict: thresholds.Verdict, content: dict[str, Any], now: datetime
+) -> Evidence:
+    with transaction.atomic():
+        evidence = Evidence.objects.create(
+            change=change, content_hash=change.content_hash, candidate_hash=candidate_hash, verdict=verdict.value,
+            population=content["population"], content=content, computed_at=now,
+        )  # fmt: skip
+        audit.record(
+            actor="candor", action="evidence.computed", subject=f"change {change.pk}",
+            detail={"evidence": evidence.pk, "verdict": verdict.value, "candidate": candidate_hash}, now=now,
+        )  # fmt: skip
+    return evidence

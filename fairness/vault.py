@@ -1,0 +1,71 @@
+"""Protected attributes at rest: the only reader and writer of the vault, always over its own login; no analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connections, transaction
+
+ALIAS: Final = "vault"
+_LONGEST: Final = 60
+
+_INCOMING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming (place bigint, customer_id bigint, attribute text, value text)
+ON COMMIT DROP
+"""
+# The later of two entries for one attribute is the one that stays.
+_STORE = """
+INSERT INTO vault.protected_attribute (customer_id, attribute, value, source, known_at)
+SELECT DISTINCT ON (customer_id, attribute) customer_id, attribute, value, %s, %s FROM incoming
+ORDER BY customer_id, attribute, place DESC
+ON CONFLICT (customer_id, attribute)
+DO UPDATE SET value = excluded.value, source = excluded.source, known_at = excluded.known_at
+"""
+_READ = """
+SELECT customer_id, attribute, value FROM vault.protected_attribute WHERE customer_id = ANY(%s) ORDER BY attribute
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One protected attribute of one customer; `customer` is the surrogate key."""
+
+    customer: int
+    attribute: str
+    value: str
+
+
+def write(entries: Iterable[Entry], *, source: str, now: datetime) -> int:
+    """Store entries by COPY, over older values of the same customer and attribute; returns how many there were.
+
+    Raises ValueError on an empty or overlong value, and stores nothing then.
+    """
+    count = 0
+    with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(_INCOMING)
+        with cursor.copy("COPY incoming FROM STDIN") as copy:
+            for count, entry in enumerate(entries, start=1):
+                if not 0 < len(entry.value) <= _LONGEST:
+                    raise ValueError(f"{entry.attribute} has a value of {len(entry.value)} characters")
+                copy.write_row((count, entry.customer, entry.attribute, entry.value))
+        cursor.execute(_STORE, [source, now])
+        cursor.execute("TRUNCATE incoming")
+    return count
+
+
+def read(customers: Sequence[int]) -> Iterator[Entry]:
+    """What is stored of these customers, ordered by attribute; ask in chunks."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(_READ, [list(customers)])
+        for row in cursor.fetchall():
+            yield Entry(*row)
+
+
+def erase(customers: Sequence[int]) -> int:
+    """Delete everything of these customers; returns how many entries there were."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("DELETE FROM vault.protected_attribute WHERE customer_id = ANY(%s)", [list(customers)])
+        return int(cursor.rowcount)

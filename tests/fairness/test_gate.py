@@ -1,0 +1,270 @@
+"""The gate: nobody approves alone, nothing goes live without evidence, and the database says so too."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, IntegrityError, connections, transaction
+
+from decisioning.models import ModelVersion
+from decisioning.propensity.promotion import UnknownModel
+from fairness import evidence, gate
+from offers import approvals, audit, catalog, roles, snapshot
+from offers.catalog import InvalidContent, Item
+from offers.models import AuditEvent, ChangeRequest, Evidence, Release
+from tests.factories import (
+    NOW,
+    approve_content,
+    author_of_anything,
+    clause,
+    make_bank,
+    make_user,
+    propose,
+    rule,
+    small_catalogue,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def author() -> User:
+    return author_of_anything()
+
+
+@pytest.fixture
+def checker() -> User:
+    return make_user(roles.RISK, "checker")
+
+
+def test_an_approved_change_is_live_with_its_evidence(author: User, checker: User) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    computed = evidence.compute(change, NOW)
+    release = gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert (release.number, release.evidence_id) == (1, computed.pk)
+    assert snapshot.live_row() == release
+    assert snapshot.read(1, release.content).content_hash == release.content_hash == computed.candidate_hash
+    actions = list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))
+    assert actions[-2:] == ["change.approved", "release.published"]
+    assert audit.verify().broken_at is None
+
+
+def test_without_evidence_nothing_happens(author: User, checker: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    with pytest.raises(gate.NoEvidence, match="compute it first"):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    change.refresh_from_db()
+    assert change.status == ChangeRequest.Status.SUBMITTED
+    assert not Release.objects.exists()
+    assert not AuditEvent.objects.filter(action="change.approved").exists()
+
+
+def test_evidence_on_another_catalogue_is_refused(author: User, checker: User) -> None:
+    approve_content()
+    stricter = propose([rule("score-670", clause("credit_score", ">=", 700), "travel-plus")], author=author)
+    evidence.compute(stricter, NOW)
+    approve_content([rule("low-debt", clause("debt_to_income", "<=", 0.4), "student")])
+    with pytest.raises(gate.NoEvidence, match="catalogue changed"):
+        gate.approve(stricter.pk, checker=checker, content_hash=stricter.content_hash, now=NOW)
+    evidence.compute(stricter, NOW)
+    assert gate.approve(stricter.pk, checker=checker, content_hash=stricter.content_hash, now=NOW).number == 3
+
+
+def test_evidence_on_an_earlier_wording_is_refused(author: User, checker: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    evidence.compute(change, NOW)
+    approvals.request_changes(change.pk, checker=checker, reason="Rename the product.", now=NOW)
+    change.refresh_from_db()
+    revised = [Item("product", "card", {"title": "Credit card"}), *small_catalogue()[1:]]
+    catalog.revise(change, items=revised, author=author, now=NOW)
+    approvals.submit(change.pk, author=author, now=NOW)
+    change.refresh_from_db()
+    with pytest.raises(gate.NoEvidence):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+
+
+def test_evidence_from_before_there_were_customers_is_refused(author: User, checker: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    assert evidence.compute(change, NOW).verdict == "undefined"
+    make_bank(5)
+    with pytest.raises(gate.NoEvidence, match="before there were customers"):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+
+
+def test_maker_cannot_approve_own_change(author: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    evidence.compute(change, NOW)
+    with pytest.raises(approvals.SelfApproval):
+        gate.approve(change.pk, checker=author, content_hash=change.content_hash, now=NOW)
+    assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize("alias", ["default", "owner"])
+def test_maker_cannot_approve_own_change_by_sql(alias: str) -> None:
+    author = make_user(roles.MARKETER) if alias == "default" else _owner_user("maker")
+    change = _raw_change(alias, author)
+    with pytest.raises(IntegrityError, match="maker_is_not_checker"):
+        _sql(
+            alias,
+            "UPDATE offers_changerequest SET status = 'approved', checker_id = author_id, approved_hash = content_hash"
+            " WHERE id = %s",
+            change,
+        )
+
+
+@pytest.mark.parametrize("alias", ["default", "owner"])
+def test_content_is_frozen_after_submission(alias: str) -> None:
+    author = make_user(roles.MARKETER) if alias == "default" else _owner_user("maker")
+    change = _raw_change(alias, author)
+    with pytest.raises(IntegrityError, match="frozen"):
+        _sql(alias, "UPDATE offers_changerequest SET items = '[{}]' WHERE id = %s", change)
+
+
+def test_a_release_without_evidence_is_refused_by_the_database(author: User, checker: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    computed = evidence.compute(change, NOW)
+    insert = (
+        "INSERT INTO offers_release (number, content, content_hash, change_id, evidence_id, published_at)"
+        " VALUES (1, '{}', %s, %s, %s, now())"
+    )
+    with pytest.raises(IntegrityError, match="no evidence"):  # not approved
+        _sql("default", insert, computed.candidate_hash, change.pk, computed.pk)
+    approvals.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    with pytest.raises(IntegrityError, match="no evidence"):  # other content
+        _sql("default", insert, "0" * 64, change.pk, computed.pk)
+
+
+def test_approval_of_content_that_was_not_seen_is_refused(author: User, checker: User) -> None:
+    change = propose(small_catalogue(), author=author)
+    evidence.compute(change, NOW)
+    with pytest.raises(approvals.StaleContent):
+        gate.approve(change.pk, checker=checker, content_hash="0" * 64, now=NOW)
+
+
+def test_a_failing_verdict_blocks_until_a_third_person_justifies_it(author: User, checker: User) -> None:
+    make_bank(2000)
+    approve_content()
+    change = propose([rule("score-670", clause("credit_score", ">=", 720), "travel-plus")], author=author)
+    assert evidence.compute(change, NOW).verdict == "fail"
+    with pytest.raises(gate.FairnessFailed):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    change.refresh_from_db()
+    assert change.status == ChangeRequest.Status.SUBMITTED
+    both = make_user(roles.COMPLIANCE, "both")
+    both.groups.add(*checker.groups.all())
+    approvals.justify(change.pk, officer=both, justification="The premium card needs the income.", now=NOW)
+    with pytest.raises(gate.FairnessFailed):  # who justifies does not check
+        gate.approve(change.pk, checker=both, content_hash=change.content_hash, now=NOW)
+    assert gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW).number == 2
+
+
+def test_the_newest_evidence_counts(author: User, checker: User) -> None:
+    make_bank(200)
+    change = propose(small_catalogue(), author=author)
+    passed = evidence.compute(change, NOW)
+    Evidence.objects.create(
+        change=change, content_hash=passed.content_hash, candidate_hash=passed.candidate_hash, verdict="fail",
+        population=passed.population, content={}, computed_at=NOW + timedelta(minutes=1),
+    )  # fmt: skip
+    with pytest.raises(gate.FairnessFailed):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+
+
+def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None:
+    approve_content()
+    for name, sha in (("first", "1" * 64), ("second", "2" * 64)):
+        _model(name, sha)
+        change = propose([Item("model", name, {"title": name, "sha256": sha})], author=author)
+        _evidence(change)
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert dict(ModelVersion.objects.values_list("name", "status")) == {"first": "retired", "second": "champion"}
+    change = propose([Item("model", "second", None)], author=author)
+    _evidence(change)
+    gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert not ModelVersion.objects.filter(status="champion").exists()
+
+
+def test_a_model_that_vanished_after_its_evidence_stays_out(author: User, checker: User) -> None:
+    approve_content()
+    change = propose([Item("model", "first", {"title": "First", "sha256": "1" * 64})], author=author)
+    _evidence(change)
+    with pytest.raises(UnknownModel):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert Release.objects.count() == 1
+
+
+def test_there_is_one_champion() -> None:
+    _model("first", "1" * 64, "champion")
+    with pytest.raises(IntegrityError, match="one_champion"):
+        _model("second", "2" * 64, "champion")
+
+
+def test_a_release_cannot_name_a_model_that_is_not_there_or_cannot_be_read(author: User) -> None:
+    change = propose([Item("model", "ghost", {"title": "Ghost", "sha256": "a" * 64})], author=author)
+    with pytest.raises(InvalidContent, match="no model ghost"):
+        evidence.compute(change, NOW)
+    _model("ghost", "a" * 64)
+    with pytest.raises(InvalidContent, match="not a propensity model"):
+        evidence.compute(change, NOW)
+    assert not Evidence.objects.exists()
+
+
+STATEMENTS = ("UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {} CASCADE")
+KEYS = {"offers_release": "number", "offers_evidence": "id", "offers_auditevent": "sequence"}
+
+
+def _refused(alias: str) -> set[tuple[str, str]]:
+    """What append-only tables with rows in them refuse to a login."""
+    refused = set()
+    for table, key in KEYS.items():
+        for statement in STATEMENTS:
+            with pytest.raises(DatabaseError) as caught:
+                _sql(alias, statement.format(table).replace("id = id", f"{key} = {key}"))
+            refused.add((table, "append-only" if "append-only" in str(caught.value) else "permission"))
+    return refused
+
+
+def test_append_only_tables_refuse_the_serving_role() -> None:
+    approve_content()
+    assert _refused("default") == {(table, "permission") for table in KEYS}
+
+
+def test_a_decision_cannot_be_changed_by_the_serving_role() -> None:
+    for table in ("decisioning_decision", "decisioning_outcome", "decisioning_presentation", "decisioning_rewardlog"):
+        for statement in ("UPDATE {} SET customer_id = 0", "DELETE FROM {}", "TRUNCATE {}"):
+            with pytest.raises(DatabaseError, match="permission denied"):
+                _sql("default", statement.format(table))
+
+
+def _model(name: str, sha256: str, status: str = "challenger") -> None:
+    with transaction.atomic():
+        ModelVersion.objects.create(name=name, sha256=sha256, content=b"", report={}, trained_at=NOW, status=status)
+
+
+def _evidence(change: ChangeRequest) -> None:
+    """As the evidence of a model that was really computed would stand there."""
+    Evidence.objects.create(
+        change=change, content_hash=change.content_hash, verdict="pass", population=0, content={}, computed_at=NOW,
+        candidate_hash=snapshot.content_hash(evidence.candidate_content(change)),
+    )  # fmt: skip
+
+
+def _owner_user(name: str) -> User:
+    return User.objects.db_manager("owner").create(username=name)
+
+
+def _raw_change(alias: str, author: User) -> int:
+    """A submitted change without a line of our code, as somebody with psql would make it."""
+    change = ChangeRequest.objects.using(alias).create(
+        kind="product", key="card", title="Card", items=[], content_hash="0" * 64, author_id=author.pk, created_at=NOW
+    )
+    _sql(alias, "UPDATE offers_changerequest SET status = 'submitted' WHERE id = %s", change.pk)
+    return change.pk
+
+
+def _sql(alias: str, statement: str, *parameters: str | int) -> None:
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(statement, parameters)
