@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 
+from decisioning.bandit.action_probability import first_probabilities
+from decisioning.bandit.posterior import Posterior
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import RewardLog
+from decisioning.plan import Plan
+from decisioning.reward_log import REWARD
 
 SAMPLE: Final = 5_000
 """Decisions that shares and latencies are taken from: enough for a share to within 1.4 points, and read in milliseconds
@@ -90,8 +95,8 @@ def first_id(moment: datetime) -> UUID:
 class Standing:
     """What the bandit believes of one arm, for the average customer of its context.
 
-    `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval, `best` the probability that no
-    other arm has a higher expected reward; `rewarded` is the sum of all rewards, prior apart.
+    `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval, `best` the probability that
+    no other arm has a higher expected reward; `rewarded` is the sum of all rewards, prior apart.
     """
 
     arm: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 SEED = 0
+UNDATED = datetime(2000, 1, 1, tzinfo=UTC)  # stands for the day of a campaign that does not tell it: always the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def read_campaign(mapping: BankMapping, folder: Path) -> Campaign:
     attributes: dict[str, Mapping[str, Any]] = {}
     decisions: list[DecisionRecord] = []
     rejected = 0
-    for batch in read_export(mapping, folder):
+    for batch in read_export(mapping, folder, mapping.as_of or UNDATED):
         attributes |= {customer.key: customer.attributes for customer in batch.customers}
         decisions += batch.decisions
         rejected += len(batch.rejects)

@@ -73,3 +73,8 @@ def noticed(version: int) -> None:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def forget() -> None:
+    """Drop the copy, as a fresh process would start."""
+    _held.clear()

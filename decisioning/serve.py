@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 12  # against other sessions of the same customer that commit in between
 
 
+class UnknownPlacement(ValueError):
+    """The live release has no such placement."""
+
+
 class Contended(RuntimeError):
     """The customer's ledger changed under every attempt; the caller asks again."""
 
@@ -60,12 +64,15 @@ class Answer:
 
 
 def ask(request: Ask, now: datetime) -> Answer:
-    """Decide, or give the session's decision again. Raises UnknownCustomer, NoRelease or Contended."""
+    """Decide, or give the session's decision again. Raises UnknownCustomer, UnknownPlacement, NoRelease,
+    Contended."""
     token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
     read = online.read(request.customer_id, token, session)
     for _ in range(ATTEMPTS):
         credentials.noticed(read.versions.credentials)
         engine = runtime.engine(read.versions)
+        if request.placement not in engine.plan.release.placements:
+            raise UnknownPlacement(request.placement)
         asked = DecisionRequest(
             read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
         )

@@ -17,7 +17,7 @@ from rest_framework.views import exception_handler
 from decisioning.decision_log import UnknownDecision
 from decisioning.features.online import UnknownCustomer
 from decisioning.runtime import NoRelease
-from decisioning.serve import Contended
+from decisioning.serve import Contended, UnknownPlacement
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler: what the domain raises, and what DRF raises, in one form."""
     if isinstance(error, UnknownCustomer):
         return problem(404, f"There is no customer {error}.", [_fault("customer_id", "unknown", "not a customer")])
+    if isinstance(error, UnknownPlacement):
+        return problem(400, "The request does not validate.", [_fault("placement", "unknown", "not a placement")])
     if isinstance(error, UnknownDecision):
         return problem(404, f"There is no decision {error}.")
     if isinstance(error, NoRelease):

@@ -41,6 +41,7 @@ class Cell:
     format: str = ""
     default: Any = None
     required: bool = False
+    longest: int = 120  # characters of a text, as its table holds them
 
     def read(self, row: Row, lookups: Lookups) -> Any:
         """The typed value, or None where it is missing; raises BadCell."""
@@ -58,9 +59,12 @@ class Cell:
                 raise BadCell(self.column, "is missing")
             return self.default
         try:
-            return CONVERT[self.type](raw, self.format)
+            value = CONVERT[self.type](raw, self.format)
         except (ValueError, OverflowError) as fault:
             raise BadCell(self.column, f"{_quoted(raw)} {fault}") from fault
+        if isinstance(value, str) and len(value) > self.longest:
+            raise BadCell(self.column, f"{_quoted(raw)} is longer than {self.longest} characters")
+        return value
 
     def _looked_up(self, raw: Any, lookups: Lookups) -> Any:
         found = lookups[self.lookup].get(str(raw))
@@ -149,7 +153,10 @@ def _czech_sex(raw: Any, _format: str) -> str:
 
 
 def _text(raw: Any, _format: str) -> str:
-    return str(raw)
+    text = str(raw)
+    if "\x00" in text:  # Postgres holds every character but this one
+        raise ValueError("contains a null character")
+    return text
 
 
 CONVERT: Mapping[CellType, Callable[[Any, str], Any]] = {

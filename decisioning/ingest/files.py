@@ -13,8 +13,8 @@ import pyarrow.parquet
 
 from decisioning.ingest.mapping import Source
 
-BLOCK_BYTES = 4 << 20
-BATCH_ROWS = 20_000
+BLOCK_BYTES = 1 << 20  # of a CSV file: some 10,000 rows, which one batch writes in about a second
+BATCH_ROWS = 10_000
 
 
 class UnreadableSource(ValueError):

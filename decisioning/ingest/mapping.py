@@ -10,12 +10,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from decisioning.ingest.cells import BadCell, Cell, CellType
+from decisioning.ingest.mapping_schema import FIELDS, SCHEMA
 from offers import register
 from offers.types import CHANNELS
 
@@ -73,10 +75,18 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class BankMapping:
-    """Everything that is declared about one bank's export. `catalogue` has the shape of a release's content."""
+    """Everything that is declared about one bank's export.
+
+    `as_of` is the moment that the export tells of, None where it is the moment of the load. `customer_prefix` keeps the
+    ids of one bank apart from another's. `consents` are channels on which its customers had agreed to marketing.
+    `catalogue` has the shape of a release's content. `digest` is the SHA-256 of the file.
+    """
 
     name: str
-    as_of: datetime
+    digest: str
+    as_of: datetime | None
+    customer_prefix: str
+    consents: tuple[str, ...]
     sources: Mapping[str, Source]
     lookups: Mapping[str, Lookup]
     customers: Section
@@ -101,13 +111,14 @@ def load_mapping(name_or_path: str) -> BankMapping:
     if not path.is_file():
         raise InvalidMapping(f"{name_or_path} is neither a shipped mapping ({', '.join(shipped_names())}) nor a file")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
+        content = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise InvalidMapping(f"{path.name}: {fault}") from fault
-    for error in sorted(Draft202012Validator(_SCHEMA).iter_errors(content), key=lambda error: error.json_path):
+    for error in sorted(Draft202012Validator(SCHEMA).iter_errors(content), key=lambda error: error.json_path):
         raise InvalidMapping(f"{path.name}: {error.json_path.removeprefix('$.')}: {error.message}")
     try:
-        return _read(content)
+        return _read(content, sha256(raw).hexdigest())
     except (LookupError, BadCell) as fault:
         raise InvalidMapping(f"{path.name}: {fault.args[0] if fault.args else fault}") from fault
 
@@ -130,106 +141,6 @@ def columns_of(mapping: BankMapping, source: str) -> list[str]:
     return sorted(columns)
 
 
-_CELL_KEYS: dict[str, Any] = {
-    "column": {"type": "string"},
-    "constant": {},
-    "type": {"enum": list(get_args(CellType))},
-    "lookup": {"type": "string"},
-    "values": {"type": "object"},
-    "format": {"type": "string"},
-    "default": {},
-}
-_CELL: dict[str, Any] = {
-    "oneOf": [{"type": "string"}, {"type": "object", "properties": _CELL_KEYS, "additionalProperties": False}]
-}
-
-
-def _table(properties: Mapping[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _tables(of: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": of}
-
-
-# The fields of each kind of record, with their types; those of the second table may be left out.
-_FIELDS: Mapping[str, tuple[Mapping[str, CellType], Mapping[str, CellType]]] = {
-    "customers": ({"key": "text"}, {}),
-    "accounts": (
-        {"key": "text", "customer": "text", "product": "text"},
-        {"opened_on": "date", "closed_on": "date", "credit_limit": "number", "balance": "number"},
-    ),
-    "transactions": (
-        {"key": "text", "account": "text", "customer": "text", "occurred_at": "time", "amount": "number"},
-        {"sign": "number", "category": "category"},
-    ),
-    "decisions": (
-        {"key": "text", "customer": "text", "probability": "number", "channel": "category"},
-        {"occurred_at": "time"},
-    ),
-}
-
-
-def _section_schema(name: str) -> dict[str, Any]:
-    needed, optional = _FIELDS[name]
-    cells = dict.fromkeys((*needed, *optional), _CELL)
-    return _table({"source": {"type": "string"}, **cells}, ("source", *needed))
-
-
-_SCHEMA = _table(
-    {
-        "name": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,29}$"},
-        "as_of": {},
-        "source": _tables(
-            _table(
-                {
-                    "file": {"type": "string"},
-                    "format": {"enum": ["csv", "parquet"]},
-                    "separator": {"type": "string", "minLength": 1, "maxLength": 1},
-                    "encoding": {"type": "string"},
-                    "missing": {"type": "array", "items": {"type": "string"}},
-                },
-                ("file",),
-            )
-        ),
-        "lookup": _tables(
-            _table(
-                {
-                    "source": {"type": "string"},
-                    "key": {"type": "string"},
-                    "value": {"type": "string"},
-                    "where": {"type": "object", "additionalProperties": {"type": "string"}},
-                },
-                ("source", "key", "value"),
-            )
-        ),
-        "attributes": _tables(
-            _table(
-                {
-                    **_CELL_KEYS,
-                    "source": {"type": "string"},
-                    "customer": _CELL,
-                    "at_least_years": {"type": "integer", "minimum": 1},
-                    "count_of": {"type": "string"},
-                }
-            )
-        ),
-        "protected": _tables(_CELL),
-        "offers": _table(_CELL_KEYS, ("column",)),
-        "arms": _table(_CELL_KEYS, ("column",)),
-        "outcomes": _table({**_CELL_KEYS, "event": {"enum": ["click", "application", "activation"]}}, ("event",)),
-        "split": _table({"column": {"type": "string"}, "train": {"enum": ["odd"]}}, ("column", "train")),
-        "catalogue": {"type": "object"},
-        **{name: _section_schema(name) for name in _FIELDS},
-    },
-    ("name", "as_of", "source", "customers"),
-)
-
 _TYPE_OF: Mapping[register.AttributeType, CellType] = {
     "number": "number",
     "integer": "integer",
@@ -239,14 +150,17 @@ _TYPE_OF: Mapping[register.AttributeType, CellType] = {
 }
 
 
-def _read(content: Mapping[str, Any]) -> BankMapping:
+def _read(content: Mapping[str, Any], digest: str) -> BankMapping:
     """Raises LookupError for a name that is not declared, BadCell for a constant that does not convert."""
-    sections = {name: _section(name, content[name]) for name in _FIELDS if name in content}
+    sections = {name: _section(name, content[name]) for name in FIELDS if name in content}
     if "decisions" in sections:
         sections["decisions"] = _with_arm_and_outcome(sections["decisions"], content)
     mapping = BankMapping(
         name=content["name"],
-        as_of=_moment(content["as_of"]),
+        digest=digest,
+        as_of=_moment(content["as_of"]) if "as_of" in content else None,
+        customer_prefix=content["customers"].get("prefix", ""),
+        consents=tuple(content.get("consents", {}).get("marketing", ())),
         sources={name: _source(name, declared) for name, declared in content["source"].items()},
         lookups={
             name: Lookup(declared["source"], declared["key"], declared["value"], declared.get("where", {}))
@@ -254,7 +168,10 @@ def _read(content: Mapping[str, Any]) -> BankMapping:
         },
         customers=sections["customers"],
         attributes={name: _attribute(name, declared) for name, declared in content.get("attributes", {}).items()},
-        protected={name: _cell(declared, "text") for name, declared in content.get("protected", {}).items()},
+        protected={
+            name: _cell(declared, "text", longest=_LONGEST_PROTECTED)
+            for name, declared in content.get("protected", {}).items()
+        },
         accounts=sections.get("accounts"),
         transactions=sections.get("transactions"),
         decisions=sections.get("decisions"),
@@ -291,9 +208,14 @@ def _source(name: str, declared: Mapping[str, Any]) -> Source:
     )
 
 
-def _cell(declared: str | Mapping[str, Any], type_: CellType, *, required: bool = False) -> Cell:
+# Characters that the tables hold; 120 elsewhere. A customer's key shares its 64 with the prefix.
+_LONGEST: Mapping[str, int] = {"key": 44, "customer": 44, "account": 44, "category": 40}
+_LONGEST_PROTECTED = 60
+
+
+def _cell(declared: str | Mapping[str, Any], type_: CellType, *, required: bool = False, longest: int = 120) -> Cell:
     if isinstance(declared, str):
-        return Cell(type_, column=declared, required=required)
+        return Cell(type_, column=declared, required=required, longest=longest)
     type_ = declared.get("type", type_)
     cell = Cell(
         type_,
@@ -303,6 +225,7 @@ def _cell(declared: str | Mapping[str, Any], type_: CellType, *, required: bool 
         format=declared.get("format", ""),
         default=declared.get("default"),
         required=required,
+        longest=longest,
     )
     if cell.column:
         return cell
@@ -312,9 +235,12 @@ def _cell(declared: str | Mapping[str, Any], type_: CellType, *, required: bool 
 
 
 def _section(name: str, declared: Mapping[str, Any]) -> Section:
-    needed, optional = _FIELDS[name]
-    cells = {field: _cell(declared[field], type_, required=True) for field, type_ in needed.items()}
-    cells |= {field: _cell(declared[field], type_) for field, type_ in optional.items() if field in declared}
+    needed, optional = FIELDS[name]
+    cells = {
+        field: _cell(declared[field], type_, required=field in needed, longest=_LONGEST.get(field, 120))
+        for field, type_ in {**needed, **optional}.items()
+        if field in declared
+    }
     return Section(declared["source"], cells)
 
 

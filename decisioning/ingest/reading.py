@@ -91,19 +91,21 @@ class Batch:
 Take = Callable[[str, Row, int, Batch], None]
 
 
-def read_export(mapping: BankMapping, folder: Path) -> Iterator[Batch]:
+def read_export(mapping: BankMapping, folder: Path, as_of: datetime) -> Iterator[Batch]:
     """Every record of the export, customers before what refers to them. Raises UnreadableSource for a whole file.
 
-    Every file is found before the first batch, so that a folder that lacks one loads nothing.
+    `as_of` is the moment that the export tells of. Every file is found before the first batch, so that a folder that
+    lacks one loads nothing.
     """
-    return _Reading(mapping, folder).batches()
+    return _Reading(mapping, folder, as_of).batches()
 
 
 class _Reading:
     """One pass over an export: the lookups, then attributes in files of their own, then each source of records."""
 
-    def __init__(self, mapping: BankMapping, folder: Path) -> None:
+    def __init__(self, mapping: BankMapping, folder: Path, as_of: datetime) -> None:
         self.mapping = mapping
+        self.as_of = as_of
         self.paths = {name: paths_of(source, folder) for name, source in mapping.sources.items()}
         self.lookups: dict[str, dict[str, Any]] = {name: {} for name in mapping.lookups}
         self.collected: dict[str, dict[str, Any]] = {}
@@ -208,7 +210,7 @@ class _Reading:
         if value is None:
             return None
         if declared.at_least_years is not None:
-            return _years_between(value, self.mapping.as_of.date()) >= declared.at_least_years
+            return _years_between(value, self.as_of.date()) >= declared.at_least_years
         known = register.attribute(declared.name)
         if known.choices and value not in known.choices:
             raise BadCell(declared.cell.column, f"{value!r} is not one of {', '.join(known.choices)}")
@@ -246,7 +248,7 @@ class _Reading:
             arm=arm,
             probability=fields["probability"],
             channel=fields["channel"],
-            occurred_at=fields["occurred_at"] or self.mapping.as_of,
+            occurred_at=fields["occurred_at"] or self.as_of,
             reward=fields["reward"],
             trains=self._trains(row),
         )

@@ -1,0 +1,77 @@
+"""`manage.py load`: a bank's export into the tables; protected columns go to the vault, everything else to ingest."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from decisioning.ingest.files import UnreadableSource
+from decisioning.ingest.loading import Loaded, Protected, load
+from decisioning.ingest.mapping import InvalidMapping, load_mapping
+from decisioning.jobs import AlreadyRunning
+from fairness import vault
+
+
+class Command(BaseCommand):
+    help = "Load a bank's CSV or Parquet export through a TOML mapping. May be repeated, and continues after a kill."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("mapping", help="a shipped mapping, or the path of a TOML file")
+        parser.add_argument("folder", type=Path, metavar="FOLDER")
+        parser.add_argument("--rejects", type=Path, help="where rejected rows are listed (default: under var/rejects)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            mapping = load_mapping(options["mapping"])
+            rejects = options["rejects"] or settings.BASE_DIR / "var" / "rejects" / f"{mapping.name}.csv"
+
+            def protect(customers: Protected, known_at: datetime) -> None:
+                vault.write(_entries(customers), source=mapping.name, now=known_at)
+
+            loaded = load(
+                mapping,
+                options["folder"],
+                protect=protect,
+                rejects=rejects,
+                now=timezone.now(),
+                progress=self._progress,
+            )
+        except (InvalidMapping, UnreadableSource) as fault:
+            raise CommandError(str(fault)) from fault
+        except AlreadyRunning as fault:
+            raise CommandError("another load is running") from fault
+        self.stdout.write(as_text(mapping.name, loaded, rejects))
+        if not loaded.customers:
+            raise CommandError("no customer could be loaded")
+
+    def _progress(self, file: str, loaded: Loaded) -> None:
+        self.stderr.write(
+            f"{file}: {loaded.customers} customers, {loaded.accounts} accounts, {loaded.transactions} transactions, "
+            f"{loaded.decisions} decisions, {loaded.rejects} rejects"
+        )
+
+
+def _entries(customers: Protected) -> list[vault.Entry]:
+    return [
+        vault.Entry(customer, attribute, value.isoformat() if isinstance(value, date) else str(value))
+        for customer, values in customers
+        for attribute, value in values.items()
+    ]
+
+
+def as_text(name: str, loaded: Loaded, rejects: Path) -> str:
+    """What was loaded, for a terminal."""
+    lines = [
+        f"{name}, as of {loaded.as_of:%Y-%m-%d}: {loaded.customers} customers, {loaded.accounts} accounts, "
+        f"{loaded.transactions} transactions, {loaded.decisions} logged decisions",
+        f"{loaded.rejects} rows rejected: {rejects}" if loaded.rejects else "no row rejected",
+    ]
+    if loaded.resumed:
+        lines.append(f"{loaded.resumed} batches had been written before")
+    return "\n".join(lines)
