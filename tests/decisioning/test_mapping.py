@@ -16,6 +16,7 @@ from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.mapping import BankMapping, InvalidMapping, load_mapping
 from decisioning.ingest.reading import Batch, Reject, TransactionRecord, read_export
 
+AS_OF = datetime(2020, 6, 30, tzinfo=UTC)
 HEADER = (
     "Customer Number,Offer Accepted,Reward,Mailer Type,Income Level,# Bank Accounts Open,Overdraft Protection,"
     "Credit Rating,# Credit Cards Held,# Homes Owned,Household Size,Own Your Home,Average Balance,Q1 Balance,"
@@ -32,7 +33,7 @@ def _mailing(folder: Path, *lines: str, header: str = HEADER) -> Path:
 def _read(mapping: BankMapping | str, folder: Path) -> Batch:
     """Every batch of an export as one."""
     whole = Batch(0, "", 0)
-    for batch in read_export(load_mapping(mapping) if isinstance(mapping, str) else mapping, folder):
+    for batch in read_export(load_mapping(mapping) if isinstance(mapping, str) else mapping, folder, AS_OF):
         for kind in ("customers", "accounts", "transactions", "decisions", "rejects"):
             getattr(whole, kind).extend(getattr(batch, kind))
     return whole
@@ -55,7 +56,7 @@ def test_a_mailing_row_becomes_customer_attributes_vault_and_logged_decision(tmp
     assert "income_level" not in customer.attributes
     assert (decision.arm, decision.channel, decision.reward) == ("air-miles/letter", "direct_mail", 0.0)
     assert decision.probability == 1 / 6
-    assert decision.occurred_at == datetime(2016, 1, 1, tzinfo=UTC)
+    assert decision.occurred_at == AS_OF
 
 
 def test_a_byte_order_mark_before_the_first_column_is_no_part_of_its_name(tmp_path: Path) -> None:
@@ -77,6 +78,8 @@ def test_a_missing_balance_is_a_missing_attribute_and_not_a_reject(tmp_path: Pat
         (GOOD, "Customer Number", "'1' is a duplicate"),
         (GOOD.replace("1,No", "2,No", 1).replace("877.0", "n/k"), "Q2 Balance", "'n/k' is not a number"),
         (GOOD.replace("1,No", "2,No", 1).replace("877.0", "inf"), "Q2 Balance", "'inf' is not a finite number"),
+        (GOOD.replace("1,No", f"{'7' * 45},No", 1), "Customer Number", f"'{'7' * 40}…' is longer than 44 characters"),
+        (GOOD.replace("1,No", "7\0,No", 1), "Customer Number", "'7\\x00' contains a null character"),
         (GOOD.replace("1,No", "2,Perhaps", 1), "Offer Accepted", "'Perhaps' is not a value that the mapping knows"),
         (GOOD.replace("1,No", "2,", 1), "Offer Accepted", "is missing"),
         (GOOD.replace("1,No", "two,No", 1), "Customer Number", "'two' is not a number"),

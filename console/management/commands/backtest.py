@@ -20,6 +20,8 @@ from offers.catalog import InvalidContent
 class Command(BaseCommand):
     help = "Train on one logged campaign and report on another, beside a plain model. Touches no live table."
 
+    requires_system_checks = []  # it reads no page and no table
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("mapping", help="a shipped mapping, or the path of a TOML file")
         parser.add_argument("train", type=Path, metavar="TRAIN_FOLDER")

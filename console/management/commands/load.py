@@ -21,6 +21,8 @@ from fairness import vault
 class Command(BaseCommand):
     help = "Load a bank's CSV or Parquet export through a TOML mapping. May be repeated, and continues after a kill."
 
+    requires_system_checks = []  # it shows no page
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("mapping", help="a shipped mapping, or the path of a TOML file")
         parser.add_argument("folder", type=Path, metavar="FOLDER")
