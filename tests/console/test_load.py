@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connections
 
@@ -20,6 +21,8 @@ from decisioning.features import online
 from decisioning.identity import session_hash, token
 from decisioning.models import Account, Consent, Customer, FeatureRow, Job, LoggedDecision, Transaction
 from fairness import vault
+from offers import roles
+from offers.models import ChangeRequest
 
 HEADER = (
     "Customer Number,Offer Accepted,Reward,Mailer Type,Income Level,# Bank Accounts Open,Overdraft Protection,"
@@ -110,6 +113,24 @@ def test_a_load_without_its_files_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="no customer could be loaded"):
         _load(_mailing(tmp_path / "in", _row(1, balance="n/k")), tmp_path / "rejects.csv")
     assert not Customer.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_catalogue_of_an_export_is_drafted_once_by_whom_it_may_be_proposed(tmp_path: Path) -> None:
+    folder = _mailing(tmp_path / "in", _row(1))
+    for name, role in (("mara", roles.MARKETER), ("rolf", roles.RISK)):
+        User.objects.create_user(name).groups.add(Group.objects.get_or_create(name=role)[0])
+    for name in ("mara", "rolf", "mara", "rolf"):
+        call_command("load", "card_offers", folder, "--rejects", str(tmp_path / "rejects.csv"), "--author", name)
+    by_marketer, by_risk = ChangeRequest.objects.order_by("pk")
+    assert {item["kind"] for item in by_marketer.items} == {
+        "product", "offer", "creative", "arm", "placement", "contact_policy",
+    }  # fmt: skip
+    assert sum(item["kind"] == "arm" for item in by_marketer.items) == 6
+    assert {item["kind"] for item in by_risk.items} == {"ranking", "contact_policy"}
+    assert by_marketer.status == by_risk.status == ChangeRequest.Status.DRAFT
+    with pytest.raises(CommandError, match="there is no user nobody"):
+        call_command("load", "card_offers", folder, "--author", "nobody")
 
 
 @pytest.mark.usefixtures("live_db")

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
+from decisioning.ingest.catalogue import draft
 from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.loading import Loaded, Protected, load
-from decisioning.ingest.mapping import InvalidMapping, load_mapping
+from decisioning.ingest.mapping import BankMapping, InvalidMapping, load_mapping
 from decisioning.jobs import AlreadyRunning
 from fairness import vault
+from offers.catalog import InvalidContent
 
 
 class Command(BaseCommand):
@@ -26,9 +30,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("mapping", help="a shipped mapping, or the path of a TOML file")
         parser.add_argument("folder", type=Path, metavar="FOLDER")
+        parser.add_argument("--author", help="draft the export's offers and arms in this person's name, for approval")
         parser.add_argument("--rejects", type=Path, help="where rejected rows are listed (default: under var/rejects)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        author = _person(options["author"])
         try:
             mapping = load_mapping(options["mapping"])
             rejects = options["rejects"] or settings.BASE_DIR / "var" / "rejects" / f"{mapping.name}.csv"
@@ -51,12 +57,35 @@ class Command(BaseCommand):
         self.stdout.write(as_text(mapping.name, loaded, rejects))
         if not loaded.customers:
             raise CommandError("no customer could be loaded")
+        if author:
+            self._draft(mapping, author)
+
+    def _draft(self, mapping: BankMapping, author: User) -> None:
+        try:
+            with transaction.atomic():
+                change = draft(mapping, author, timezone.now())
+        except InvalidContent as fault:
+            raise CommandError(f"the mapping's catalogue: {fault}") from fault
+        self.stdout.write(
+            f"change {change.pk} drafted: {len(change.items)} items to submit and approve"
+            if change
+            else f"nothing to draft that {author.get_username()} may propose"
+        )
 
     def _progress(self, file: str, loaded: Loaded) -> None:
         self.stderr.write(
             f"{file}: {loaded.customers} customers, {loaded.accounts} accounts, {loaded.transactions} transactions, "
             f"{loaded.decisions} decisions, {loaded.rejects} rejects"
         )
+
+
+def _person(name: str | None) -> User | None:
+    if name is None:
+        return None
+    try:
+        return User.objects.get(username=name)
+    except User.DoesNotExist:
+        raise CommandError(f"there is no user {name}") from None
 
 
 def _entries(customers: Protected) -> list[vault.Entry]:
