@@ -11,7 +11,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from decisioning import identity
-from decisioning.models import Consent, Customer, FeatureRow
+from decisioning.models import Consent, Customer, FeatureRow, ModelVersion
+from decisioning.propensity.encoding import OfferRow
+from decisioning.propensity.scoring import PropensityModel
+from decisioning.propensity.training import Example, train
 from fairness import evidence, gate, vault
 from offers import approvals, catalog, roles
 from offers.catalog import Item
@@ -107,6 +110,21 @@ def _protected(
         }
         entries += [vault.Entry(pk, name, value) for name, value in values.items() if random.random() >= missing]
     return entries
+
+
+def make_model(name: str, leans_on: str, *, seed: int = 0) -> PropensityModel:
+    """A stored challenger whose propensity rises with one attribute between 0 and 1, and with nothing else."""
+    random = np.random.default_rng(seed)
+    row = OfferRow("any", "any", "cashback", {})
+    examples = []
+    for number, value in enumerate(random.random(1500).tolist()):
+        accepted = bool(random.random() < 0.1 + 0.7 * value)
+        examples.append(Example(number, {leans_on: value}, row, accepted, 1.0))
+    model = train(name, examples, per_arm=False, seed=seed)
+    ModelVersion.objects.create(
+        name=name, sha256=model.sha256, content=model.to_bytes(), report={}, trained_at=NOW
+    )  # fmt: skip
+    return model
 
 
 def clause(attribute: str, op: str, value: Any = None) -> dict[str, Any]:
