@@ -6,6 +6,7 @@ from typing import Any
 
 import django_stubs_ext
 import plotly
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -183,8 +184,15 @@ CELERY_TASK_IGNORE_RESULT = True  # results are rows in Postgres
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-# {"name": {"task": "decisioning.tasks.x", "schedule": seconds or crontab(), "options": {"queue": "long"}}}
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+# Seconds between runs, or a time of day in UTC. Outcomes wake the learner themselves; beat is for a lost wake-up. A run
+# that found no worker expires before the next one, so that nothing piles up.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "learn": {"task": "decisioning.tasks.learn_outcomes", "schedule": 2.0, "options": {"expires": 2.0}},
+    "heal": {"task": "decisioning.tasks.heal", "schedule": 5.0, "options": {"expires": 5.0}},
+    "partitions": {"task": "decisioning.tasks.keep_partitions", "schedule": crontab(hour="0", minute="20")},
+    "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},
+    "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
+}
 
 # --- Log -----------------------------------------------------------------------------------------------------------
 LOGGING = {

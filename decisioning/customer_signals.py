@@ -31,7 +31,7 @@ def _number(low: float, high: float) -> _Check:
 
 
 def _text(length: int) -> _Check:
-    return lambda value: isinstance(value, str) and 0 < len(value) <= length
+    return lambda value: isinstance(value, str) and 0 < len(value) <= length and value.isprintable()
 
 
 def _choice(attribute: str) -> _Check:

@@ -72,8 +72,8 @@ def fold_once(now: datetime) -> int:
             head.position = after.version
             head.save(update_fields=["position"])
         RewardWork.objects.filter(pk__in=[row.pk for row in work]).delete()
-        transaction.on_commit(lambda: publish(after))
     _held = after
+    publish(after)
     return len(work)
 
 
@@ -190,3 +190,9 @@ def publish(posterior: Posterior | None) -> None:
         pipe.execute()
     except RedisError as error:
         logger.warning("posterior %s is saved, redis is behind: %s", posterior.version, error)
+
+
+def forget() -> None:
+    """Drop the learner's own copy, as a fresh process would start."""
+    global _held
+    _held = None

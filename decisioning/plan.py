@@ -134,7 +134,8 @@ def context_reader(terms: Sequence[ContextTerm]) -> Callable[[Mapping[str, Any]]
 
 
 def complete(posterior: Posterior | None, plan: Plan) -> Posterior:
-    """The posterior with a prior for each arm of the release that it has not met."""
-    if posterior is None:
+    """The posterior with a prior for each arm of the release that it has not met; the priors alone where it was learned
+    over another context, which the learner has yet to start anew."""
+    if posterior is None or posterior.dimension != plan.dimension:
         return Posterior.empty(plan.priors, plan.dimension, plan.release.ranking.noise_variance)
     return posterior.with_arms(plan.priors)
