@@ -36,8 +36,8 @@ METHODS: Final[Mapping[str, str]] = {
     "parity": "adverse impact ratio of being eligible: for at least one competing offer, and for each offer whose "
     "eligible customers change",
     "verdict": "the worst comparison after the change; one that fails today and is not made worse counts as watch",
-    "score": "selected: best propensity over the offers that a customer is eligible for is at least the median of "
-    "those who are eligible for any",
+    "score": "selected: the half with the highest best propensity, over the offers that each is eligible for, of "
+    "those who are eligible for any; ties at the median are in or out together",
 }
 
 
@@ -211,9 +211,10 @@ def _scores(candidate: _Candidate, now: datetime) -> _Scores:
 
 
 def _top_half(best: impact.Floats) -> impact.Mask:
-    """Ties with the median are in: a model that tells nobody apart selects everybody."""
-    chosen: impact.Mask = best >= np.median(best)
-    return chosen
+    """Above the median, or at it as well where ties make that nearer to a half; a model that tells nobody apart
+    selects everybody."""
+    above, median = best > np.median(best), best >= np.median(best)
+    return above if abs(above.mean() - 0.5) < abs(median.mean() - 0.5) else median
 
 
 def _store(

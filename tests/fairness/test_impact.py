@@ -159,8 +159,13 @@ def test_a_sample_is_always_the_same_and_spread_evenly() -> None:
 
 
 def test_the_band_comes_from_the_score_and_else_from_the_bank() -> None:
-    values = ({"credit_score": 579.0}, {"credit_score": 580.0}, {"credit_score": 800.0, "credit_score_band": "580_669"},
-              {"credit_score_band": "740_799"}, {})  # fmt: skip
+    values: list[dict[str, float | str]] = [
+        {"credit_score": 579.0},
+        {"credit_score": 580.0},
+        {"credit_score": 800.0, "credit_score_band": "580_669"},
+        {"credit_score_band": "740_799"},
+        {},
+    ]
     for index, known_values in enumerate(values):
         row = Customer.objects.create(external_id=f"B{index}", token=f"b{index}", known_at=NOW)
         FeatureRow.objects.create(customer_id=row.pk, group="credit_risk", version=1, occurred_at=NOW, known_at=NOW,
