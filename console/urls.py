@@ -2,21 +2,67 @@
 
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from console.views import (
+    arms,
+    audit,
+    decisions,
+    fairness,
+    health,
+    home,
+    offers,
+    proposals,
+    releases,
+    reviews,
+    rules,
+)
 
 # Swagger UI writes style attributes and draws its icons from data: addresses; its script is served as a file.
 docs = csp_update({"style-src": [SELF, UNSAFE_INLINE], "img-src": [SELF, "data:"]})(
     SpectacularSwaggerSplitView.as_view(url_name="schema")
 )
 
-# Pages, from console.views.
-pages: list[URLPattern | URLResolver] = []
+pages: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("search/", decisions.search, name="search"),
+    path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign_in"),
+    path("sign-out/", LogoutView.as_view(next_page="sign_in"), name="sign_out"),
+    path("offers/", offers.index, name="offers"),
+    path("offers/new/", proposals.offer, name="offer_new"),
+    path("offers/<slug:key>/", offers.detail, name="offer"),
+    path("offers/<slug:key>/edit/", proposals.offer, name="offer_edit"),
+    path("messages/<slug:channel>/preview/", proposals.preview, name="message_preview"),
+    path("arms/", arms.leaderboard, name="arms"),
+    path("rules/", rules.index, name="rules"),
+    path("rules/new/", rules.edit, name="rule_new"),
+    path("rules/<slug:key>/", rules.detail, name="rule"),
+    path("rules/<slug:key>/edit/", rules.edit, name="rule_edit"),
+    path("reviews/", reviews.inbox, name="reviews"),
+    path("reviews/<int:change_id>/", reviews.detail, name="review"),
+    path("reviews/<int:change_id>/evidence/", reviews.evidence, name="review_evidence"),
+    path("reviews/<int:change_id>/approve/", reviews.approve, name="review_approve"),
+    path("reviews/<int:change_id>/reject/", reviews.reject, name="review_reject"),
+    path("reviews/<int:change_id>/send-back/", reviews.send_back, name="review_send_back"),
+    path("reviews/<int:change_id>/justify/", reviews.justify, name="review_justify"),
+    path("reviews/<int:change_id>/submit/", reviews.submit, name="review_submit"),
+    path("reviews/<int:change_id>/withdraw/", reviews.withdraw, name="review_withdraw"),
+    path("releases/", releases.index, name="releases"),
+    path("fairness/", fairness.overview, name="fairness"),
+    path("decisions/", decisions.index, name="decisions"),
+    path("decisions/<uuid:decision_id>/", decisions.detail, name="decision"),
+    path("decisions/<uuid:decision_id>/replay/", decisions.run_replay, name="decision_replay"),
+    path("audit/", audit.index, name="audit"),
+    path("audit/check/", audit.verify, name="audit_verify"),
+    path("health/", health.index, name="health"),
+]
 
 # The REST contract under /api/v1, from decisioning.api and fairness.api; /healthz, /readyz and /metrics at the root.
 rest: list[URLPattern | URLResolver] = [
     path("", include("decisioning.api.health")),
-    path("api/v1/", include("decisioning.api.urls")),
+    path("api/v1/", include(("decisioning.api.urls", "api"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),
 ]

@@ -41,7 +41,7 @@ TONES: Final[Mapping[str, str]] = {
     "degraded": "warn",
     "cold": "warn",
     "running": "warn",
-    "insufficient_data": "warn",
+    "too_little_data": "warn",
     "not evaluable": "warn",
     "undefined": "warn",
     "fail": "bad",
@@ -54,7 +54,6 @@ TONES: Final[Mapping[str, str]] = {
 }
 WORDS: Final[Mapping[str, str]] = {
     "submitted": "in review",
-    "insufficient_data": "too little data",
     "undefined": "not defined",
     "mobile_app": "mobile app",
     "sms": "SMS",
@@ -127,6 +126,12 @@ def amount(value: float | None) -> str:
     if value is None:
         return NONE
     return _minus(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}")
+
+
+@register.filter
+def whole(value: float | None) -> str:
+    """A count that arithmetic may have left with a fraction, to the nearest whole."""
+    return NONE if value is None else _minus(f"{value:,.0f}")
 
 
 @register.filter

@@ -1,0 +1,48 @@
+"""Who may open a page: signed in, and with a role that offers.roles allows; a refusal is the 403 page, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django_htmx.middleware import HtmxDetails
+
+from offers import roles
+
+P = ParamSpec("P")
+
+
+class SignedInRequest(HttpRequest):
+    """What a view gets behind `allowed`."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+View = Callable[Concatenate[SignedInRequest, P], HttpResponse]
+
+
+def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    """Open a view to whoever may take `action` of offers.roles (None: to everybody who is signed in).
+
+    What the domain refuses on the way, an approval of one's own change for instance, is the same 403.
+    """
+
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            try:
+                if action is not None:
+                    roles.require(request.user, action)
+                return view(request, *args, **kwargs)
+            except PermissionError as refusal:
+                raise PermissionDenied(f"{refusal}.") from refusal
+
+        return login_required(guarded)
+
+    return decorate

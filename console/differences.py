@@ -1,0 +1,64 @@
+"""What a proposal changes, item by item: fields before and after, and conditions clause by clause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from console.wording import Row, side_by_side
+from offers import snapshot
+from offers.conditions.describe import DiffLine, clause_lines, difference
+from offers.conditions.grammar import Condition, InvalidCondition, parse
+from offers.models import ChangeRequest, Release
+
+Action = Literal["add", "change", "retire"]
+DEEPEST = 6  # what the stylesheet indents
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDifference:
+    """One item of a proposal against the release that it would change, or has changed."""
+
+    kind: str
+    key: str
+    action: Action
+    rows: list[Row]
+    clauses: list[DiffLine]
+
+
+def of_change(change: ChangeRequest) -> list[ItemDifference]:
+    """Against the live release or, for a change that made a release, against the one before it."""
+    before = _content_before(change)
+    return [_of_item(item, before.get(item["kind"], {}).get(item["key"])) for item in change.items]
+
+
+def _content_before(change: ChangeRequest) -> snapshot.Content:
+    made = Release.objects.filter(change=change).values_list("number", flat=True).first()
+    row = snapshot.live_row() if made is None else Release.objects.filter(number=made - 1).first()
+    return row.content if row else snapshot.EMPTY
+
+
+def _of_item(item: Mapping[str, Any], before: Mapping[str, Any] | None) -> ItemDifference:
+    after = item["content"]
+    action: Action = "retire" if after is None else "add" if before is None else "change"
+    return ItemDifference(item["kind"], item["key"], action, side_by_side(before, after), _clauses(before, after))
+
+
+def _clauses(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[DiffLine]:
+    old, new = _condition(before), _condition(after)
+    if new is not None:
+        return difference(old, new)
+    if old is None:
+        return []
+    return [DiffLine("removed", line.joiner, line.depth, line.text, None) for line in clause_lines(old)]
+
+
+def _condition(content: Mapping[str, Any] | None) -> Condition | None:
+    """The condition of a rule or boost; None where there is none, or where it was written for an older register."""
+    if content is None or "when" not in content:
+        return None
+    try:
+        return parse(content["when"], use="boost" if "factor" in content else "rule")
+    except InvalidCondition:
+        return None

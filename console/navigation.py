@@ -1,0 +1,80 @@
+"""The frame of every page: which pages there are for this person, what waits, and which release is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.urls import reverse
+
+from console.waiting import changes_waiting_for
+from offers import roles
+from offers.models import Release
+
+# Area: label, name of the address, and what one must be allowed to do. A page that is not here does not exist.
+AREAS: Final = (
+    ("", (("Home", "home", None),)),
+    ("Marketing", (("Offers", "offers", "see:offers"), ("Arms", "arms", "see:arms"))),
+    (
+        "Risk",
+        (
+            ("Reviews", "reviews", "see:reviews"),
+            ("Eligibility rules", "rules", "see:rules"),
+            ("Releases", "releases", "see:releases"),
+        ),
+    ),
+    (
+        "Compliance",
+        (
+            ("Fairness", "fairness", "see:fairness"),
+            ("Decisions", "decisions", "see:decisions"),
+            ("Audit trail", "audit", "see:audit"),
+        ),
+    ),
+    ("Operations", (("Health", "health", "see:health"),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    label: str
+    href: str
+    current: bool
+    waiting: int
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `shell` for base.html. Pages outside the console get nothing and cost no query."""
+    person = getattr(request, "user", None)
+    if not isinstance(person, User):
+        return {}
+    waiting = changes_waiting_for(person).count()
+    return {
+        "shell": {
+            "areas": _areas(request, person, waiting),
+            "release": Release.objects.values("number", "published_at").order_by("-number").first(),
+            "role": ", ".join(roles.ROLES[role].lower() for role in sorted(roles.roles_of(person))) or "no role",
+            "environment": "demo" if settings.DEMO else "",
+            "query": request.GET.get("q", "") if request.path == reverse("search") else "",
+        }
+    }
+
+
+def _areas(request: HttpRequest, person: User, waiting: int) -> list[tuple[str, list[Item]]]:
+    shown = []
+    for area, entries in AREAS:
+        items = [
+            Item(label, reverse(name), _is_current(request.path, reverse(name)), waiting if name == "reviews" else 0)
+            for label, name, action in entries
+            if action is None or roles.may(person, action)
+        ]
+        if items:
+            shown.append((area, items))
+    return shown
+
+
+def _is_current(path: str, href: str) -> bool:
+    return path == href or (href != "/" and path.startswith(href))

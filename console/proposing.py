@@ -1,0 +1,30 @@
+"""From a form to a submitted proposal, in one transaction; what it would do is computed once that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from fairness import tasks
+from fairness.evidence import candidate_content
+from offers import approvals, catalog, snapshot
+from offers.catalog import Item
+from offers.models import ChangeRequest
+
+
+def propose(
+    *, kind: str, key: str, title: str, rationale: str, items: Sequence[Item], author: User, now: datetime
+) -> ChangeRequest:
+    """Draft and submit. Raises NotAllowed, or InvalidContent with every fault, the ones that only the whole catalogue
+    shows included, so that an author learns of them before the approver does."""
+    with transaction.atomic():
+        change = catalog.draft(
+            kind=kind, key=key, title=title, rationale=rationale, items=items, author=author, now=now
+        )
+        snapshot.read(0, candidate_content(change))
+        approvals.submit(change.pk, author=author, now=now)
+        transaction.on_commit(lambda: tasks.ask_for_evidence(change.pk))
+    return change

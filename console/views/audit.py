@@ -1,0 +1,66 @@
+"""The audit trail, and the check of its chain."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from console.access import SignedInRequest, allowed
+from console.paging import paged
+from console.templatetags.console import amount
+from offers import audit
+from offers.models import AuditEvent
+
+
+@allowed("see:audit")
+def index(request: SignedInRequest) -> HttpResponse:
+    filters = {name: request.GET.get(name, "").strip() for name in ("actor", "action", "subject")}
+    rows = AuditEvent.objects.filter(**{name: value for name, value in filters.items() if value})
+    page = paged(rows, request, "sequence")
+    actions = AuditEvent.objects.order_by("action").values_list("action", flat=True).distinct()
+    events = [
+        {
+            "sequence": event.sequence,
+            "at": event.at,
+            "actor": event.actor or "the system",
+            "action": event.action,
+            "subject": event.subject,
+            "subject_href": _href(event.subject),
+            "detail": _detail(event.detail),
+            "hash": event.hash,
+        }
+        for event in page.rows
+    ]
+    return render(
+        request, "audit/list.html", {"events": events, "filters": filters, "actions": list(actions), "page": page}
+    )
+
+
+@require_POST
+@allowed("see:audit")
+def verify(request: SignedInRequest) -> HttpResponse:
+    """Recompute the whole chain now."""
+    found = audit.verify()
+    if found.broken_at is None:
+        messages.success(request, f"The chain is intact: {amount(found.events)} events, head {found.head[:12]}….")
+    else:
+        messages.error(
+            request, f"The chain is broken at event {found.broken_at}: {amount(found.events)} before it fit."
+        )
+    return redirect("audit")
+
+
+def _detail(text: str) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in orjson.loads(text).items() if value not in ("", None)]
+
+
+def _href(subject: str) -> str:
+    change = re.fullmatch(r"change (\d+)", subject)
+    return reverse("review", args=[change[1]]) if change else ""

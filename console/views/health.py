@@ -1,0 +1,110 @@
+"""What runs, what waits and what is degraded, for the person who operates it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from console.access import SignedInRequest, allowed
+from console.engine import engine
+from decisioning import activity, store
+from decisioning.models import ApiKey, Job, ModelVersion, Outcome, RewardWork
+from decisioning.models import Posterior as Checkpoint
+
+SLOW_LEARNER = 10.0  # seconds that an outcome may wait before the page says so
+
+
+@allowed("see:health")
+def index(request: SignedInRequest) -> HttpResponse:
+    now = timezone.now()
+    hour = activity.newest(now - timedelta(hours=1))
+    learning = _learning()
+    dependencies = [_postgres(), _redis(), _learner(learning)]
+    return render(
+        request,
+        "operations/health.html",
+        {
+            "dependencies": dependencies,
+            "summary": next((row["state"] for row in dependencies if row["state"] != "up"), "up"),
+            "learning": learning,
+            "model": ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION)
+            .values("name", "trained_at", "sha256")
+            .first(),
+            "last_hour": {
+                "decisions": activity.count_since(now - timedelta(hours=1)),
+                "sample": hour.decisions,
+                "degraded": hour.degraded,
+                "steps": sorted(hour.steps.items()),
+                "p50_us": hour.p50_us,
+                "p99_us": hour.p99_us,
+            },
+            "jobs": [_job(job) for job in Job.objects.all()[:10]],
+            "keys": ApiKey.objects.order_by("channel", "prefix"),
+        },
+    )
+
+
+def _postgres() -> dict[str, str]:
+    """Up, or this page would not be answered."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT split_part(version(), ' ', 2), count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        )
+        version, sessions = cursor.fetchone()
+    return {"name": "Postgres", "state": "up", "detail": f"{version}, {sessions} sessions"}
+
+
+def _redis() -> dict[str, str]:
+    try:
+        cold = not store.client().exists(store.VERSIONS)
+    except RedisError as fault:
+        return {"name": "Redis", "state": "down", "detail": f"decisions read Postgres: {fault}"}
+    if cold:
+        return {"name": "Redis", "state": "cold", "detail": "decisions read Postgres until it is rebuilt"}
+    return {"name": "Redis", "state": "up", "detail": "warm"}
+
+
+def _learner(learning: dict[str, Any]) -> dict[str, str]:
+    waits = learning["oldest_seconds"]
+    if waits is not None and waits > SLOW_LEARNER:
+        return {"name": "Learner", "state": "degraded", "detail": f"the oldest outcome has waited {waits:.0f} s"}
+    return {"name": "Learner", "state": "up", "detail": f"{learning['waiting']} outcomes wait"}
+
+
+def _learning() -> dict[str, Any]:
+    live = engine()
+    oldest = RewardWork.objects.order_by("id").first()
+    known_at = (
+        Outcome.objects.filter(customer_id=oldest.customer_id, decision_id=oldest.decision_id)
+        .order_by("known_at")
+        .values_list("known_at", flat=True)
+        .first()
+        if oldest
+        else None
+    )
+    checkpoint = Checkpoint.objects.values("position", "made_at").order_by("-position").first()
+    return {
+        "position": live.posterior_position if live else 0,
+        "waiting": RewardWork.objects.count(),
+        "oldest_seconds": (timezone.now() - known_at).total_seconds() if known_at else None,
+        "checkpoint_position": checkpoint["position"] if checkpoint else None,
+        "checkpoint_at": checkpoint["made_at"] if checkpoint else None,
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {
+        "kind": job.kind,
+        "status": job.status,
+        "done": job.done,
+        "total": job.total,
+        "share": job.done / job.total if job.total else float(job.status == Job.Status.DONE),
+        "message": job.message,
+        "started_at": job.started_at,
+    }

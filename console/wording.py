@@ -1,0 +1,97 @@
+"""Catalogue content as a person reads it: facts with their units, and two versions of a content side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.templatetags.console import NONE, amount, listed, percent, words
+from offers.register import ATTRIBUTES, OFFER_FACTS, Unit
+
+_HIDDEN = ("when",)  # shown clause by clause instead
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field of a content, before and after."""
+
+    label: str
+    before: str
+    after: str
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def measured(value: Any, unit: Unit) -> str:
+    """A value with its unit: shares as per cent, sums and counts with thousands apart."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple | set | frozenset):
+        return listed(sorted(map(str, value))) if value else "none"
+    if not isinstance(value, int | float):
+        return words(value)
+    if unit == "ratio":
+        return percent(value, 2 if 0 < abs(value) < 0.1 else 1)
+    return f"{amount(round(value, 2))} {unit}" if unit in ("months", "days", "seconds") else amount(round(value, 2))
+
+
+def facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The facts of an offer in the register's order: (meaning, value)."""
+    given = content.get("facts", {})
+    return [(fact.meaning, measured(given[name], fact.unit)) for name, fact in OFFER_FACTS.items() if name in given]
+
+
+def terms(content: Mapping[str, Any]) -> str:
+    """The price of an offer in a few words: "19.9 % a year, fee 95, bonus 600"."""
+    given = content.get("facts", {})
+    parts = []
+    if given.get("rate") is not None:
+        parts.append(f"{percent(given['rate'])} a year")
+    if given.get("fee") is not None:
+        parts.append(f"fee {amount(given['fee'])}" if given["fee"] else "no fee")
+    parts += [f"{name} {amount(given[name])}" for name in ("bonus", "limit") if given.get(name)]
+    return ", ".join(parts)
+
+
+def attribute_value(name: str, value: Any) -> str:
+    """A customer's value of an attribute."""
+    declared = ATTRIBUTES.get(name)
+    return measured(value, declared.unit if declared else "none")
+
+
+def attribute_name(name: str) -> str:
+    """What an attribute or an offer fact means; a column that is neither stays as it is."""
+    declared = ATTRIBUTES.get(name) or OFFER_FACTS.get(name)
+    return declared.meaning if declared else words(name)
+
+
+def side_by_side(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Row]:
+    """Every field of either content, changed ones first, in the order of the content."""
+    old, new = (dict(_flat(content or {})) for content in (before, after))
+    rows = [Row(label, old.get(label, NONE), new.get(label, NONE)) for label in {**new, **old}]
+    return sorted(rows, key=lambda row: not row.changed)
+
+
+def _flat(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in content.items():
+        label = f"{path}{words(name)}"
+        if name in _HIDDEN and not path:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}, ")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for index, entry in enumerate(value, start=1):
+                yield from _flat(entry, f"{label} {index}, ")
+        else:
+            fact = OFFER_FACTS.get(name) if path.startswith("facts") else None
+            yield label, _plain(value) if fact is None else measured(value, fact.unit)
+
+
+def _plain(value: Any) -> str:
+    """A text stays as its author wrote it; only lists and numbers are put into words."""
+    return value if isinstance(value, str) and value else measured(value, "none")

@@ -1,0 +1,110 @@
+"""A real browser on a real server: the living bank, gunicorn, a Celery worker, and Debian's Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.plugin import DjangoDbBlocker
+from redis import Redis
+
+from tests import living_bank
+from tests.living_bank import LivingBank
+
+if TYPE_CHECKING:
+    from tests.conftest import TestDatabase
+
+# Playwright's own download is not reachable everywhere; Debian's and Ubuntu's packages are.
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 30  # seconds
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running product with the living bank in it."""
+
+    url: str
+    bank: LivingBank
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no browser: install chromium, or name one in CHROMIUM")
+    # Playwright keeps an event loop in this thread, in which Django would refuse its connections.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def site(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
+    """Committed for the servers to see; the database is made anew afterwards."""
+    with django_db_blocker.unblock():
+        with Redis.from_url(os.environ["REDIS_URL"]) as client:
+            client.flushdb()
+        bank = living_bank.make()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        # The tests' settings were changed in this process; theirs come from the environment, which holds the same.
+        web = _start("gunicorn", "console.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4")
+        worker = _start("celery", "-A", "console", "worker", "-Q", "fairness", "--pool", "solo", "-l", "warning")
+        try:
+            _await(f"http://127.0.0.1:{port}/sign-in/", web)
+            yield Site(f"http://127.0.0.1:{port}", bank)
+        finally:
+            for process in (web, worker):
+                process.terminate()
+                process.wait(PATIENCE)
+            test_database.recreate()
+
+
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, "ALLOWED_HOSTS": "127.0.0.1"})
+
+
+def _await(url: str, web: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and web.poll() is None:
+        try:
+            urllib.request.urlopen(url).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{url} does not answer")
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A fresh window; any message of the console, a policy violation above all, fails the test."""
+    context = browser.new_context(base_url=site.url, viewport={"width": 1400, "height": 900})
+    window = context.new_page()
+    said: list[str] = []
+    window.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    window.on("pageerror", lambda fault: said.append(str(fault)))
+    yield window
+    context.close()
+    assert not said, said
+
+
+def sign_in(page: Page, bank: LivingBank, who: str) -> None:
+    page.goto("/sign-in/")
+    page.get_by_label("Name").fill(bank.people[who].get_username())
+    page.get_by_label("Password").fill(living_bank.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")

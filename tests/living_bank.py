@@ -1,0 +1,107 @@
+"""A small bank in which every page has something true on it: people of each role, decisions, learning, a proposal in
+review, an audit; made through the product's own doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from decisioning import credentials, learn, outcomes, rebuild, runtime, serve
+from decisioning.models import Customer
+from fairness import evidence, thresholds
+from fairness.counts import GroupCounts
+from fairness.models import FairnessAudit
+from offers import roles
+from offers.catalog import Item
+from offers.models import ChangeRequest
+from tests import factories
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class LivingBank:
+    people: dict[str, User]  # by role; the two of roles that approve are "<role>" and "<role>-2"
+    customers: list[str]
+    decisions: list[UUID]
+    change: ChangeRequest  # in review: a rule on travel-plus, with evidence
+
+
+def make(customers: int = 150, decisions: int = 40) -> LivingBank:
+    """Committed or rolled back as the caller's test decides."""
+    runtime.forget()
+    credentials.forget()
+    now = timezone.now()
+    people = {name: _person(name) for role in roles.ROLES for name in (role, f"{role}-2")}
+    factories.make_bank(customers, seed=7, now=now)
+    factories.approve_content(now=now)
+    rebuild.rebuild()
+    names = list(Customer.objects.order_by("id").values_list("external_id", flat=True))
+    made = _decide([name for name in names if name][:decisions])
+    _learn(made)
+    with transaction.atomic():
+        credentials.make(channel="mobile_app", scopes=credentials.SCOPES, actor="test", now=now)
+    change = factories.propose(
+        [factories.rule("score-670", factories.clause("credit_score", ">=", 700), "travel-plus")],
+        author=people[f"{roles.RISK}-2"], now=now,
+    )  # fmt: skip
+    evidence.compute(change, now)
+    _audit()
+    return LivingBank(people, [name for name in names if name], made, change)
+
+
+def edited_offer() -> list[Item]:
+    """A change of an offer that a marketer may propose."""
+    return [item for item in factories.offer("student", value=120) if item.kind == "offer"]
+
+
+def _person(name: str) -> User:
+    user = factories.make_user(name.removesuffix("-2"), name)
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def _decide(customers: list[str]) -> list[UUID]:
+    made = []
+    for place, customer in enumerate(customers):
+        context = {"device_type": "app", "seconds_on_cards_page": place}
+        ask = serve.Ask(customer, f"s-{place}", "mobile_app" if place % 3 else "web", "home", 2, context)
+        decision = serve.ask(ask, timezone.now()).decision_id
+        assert decision is not None
+        made.append(decision)
+    return made
+
+
+def _learn(made: list[UUID]) -> None:
+    now = timezone.now()
+    events = []
+    for place, row in enumerate(outcomes.decision_log.many(made).values()):
+        if row.offer is None:
+            continue
+        kinds = ["impression", *(["click"] if place % 4 == 0 else [])]
+        events += [
+            outcomes.Event(f"e-{place}-{kind}", row.id, row.offer, kind, row.made_at + timedelta(seconds=1), None)
+            for kind in kinds
+        ]
+    outcomes.take(list(enumerate(events)), now + timedelta(seconds=2))
+    learn.run(now)
+
+
+def _audit() -> None:
+    now = timezone.now()
+    groups = {
+        "gender": {"female": GroupCounts("female", 900, 400), "male": GroupCounts("male", 1000, 450)},
+        "region": {"Islands": GroupCounts("Islands", 400, 120), "Metro": GroupCounts("Metro", 1500, 730)},
+    }
+    rows = thresholds.compare_all(groups)
+    FairnessAudit.objects.create(
+        stage="eligibility", source="decisions", period_from=now - timedelta(days=30), period_to=now, population=1900,
+        verdict=thresholds.worst(row.verdict for row in rows).value, comparisons=[row.to_json() for row in rows],
+        largest_difference=2e-16, computed_at=now,
+    )  # fmt: skip
