@@ -130,7 +130,7 @@ class Encoder:
         return Static(
             tuple(row.key for row in rows),
             tuple(row.offer for row in rows),
-            tuple(f"affinity_{row.family}" for row in rows),
+            tuple(f"affinity_{row.family.replace('-', '_')}" for row in rows),  # families are keys, without underscores
             matrix,
         )
 
