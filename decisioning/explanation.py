@@ -27,7 +27,7 @@ def explain(row: DecisionRow) -> dict[str, Any]:
     """Everything about one decision as JSON values. Raises NoRelease."""
     request, known = decision_log.inputs(row)
     decision, plan = decision_log.result(row), runtime.plan(row.release)
-    timings = _timings(row, plan)
+    stages = timings(row)
     return {
         "decision_id": str(row.id),
         "made_at": row.made_at.isoformat(),
@@ -46,7 +46,7 @@ def explain(row: DecisionRow) -> dict[str, Any]:
         "contacts": known.contacts,
         "boosts": _boosts(plan, known),
         "presentations": _presentations(row),
-        "timings_us": {"decision": row.took_us, **timings},
+        "timings_us": {"decision": row.took_us, **stages},
     }
 
 
@@ -180,9 +180,10 @@ def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
     return shown
 
 
-def _timings(row: DecisionRow, plan: Plan) -> dict[str, int]:
+def timings(row: DecisionRow) -> dict[str, int]:
     """Microseconds of each stage, measured by running the cascade again now."""
     request, known = decision_log.inputs(row)
+    plan = runtime.plan(row.release)
     posterior = complete(reward_log.rebuilt(row.posterior), plan)
     case = Case(request, known, plan, posterior, identity.draw_key(row.id), live=[True] * len(plan.offers))
     result: dict[str, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from decisioning import decision_log, runtime
@@ -59,27 +60,41 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
 def from_logged(source: str, release: Release, *, per_arm: bool) -> list[Example]:
     """One example for each loaded decision, with the features known at its moment."""
     logged = LoggedDecision.objects.filter(source=source, arm__in=release.arms).order_by("customer_id", "decision_key")
-    examples = []
-    for row in logged.iterator(chunk_size=_CHUNK):
-        examples.append(
+    examples: list[Example] = []
+    for start in range(0, logged.count(), _CHUNK):
+        rows = list(logged[start : start + _CHUNK])
+        history = _history([row.customer_id for row in rows])
+        examples.extend(
             Example(
                 customer=row.customer_id,
-                attributes=_known_at(row),
+                attributes=_known_at(history[row.customer_id], row.known_at),
                 row=_row(release, row.arm, per_arm),
                 accepted=row.reward > 0,
                 logged_probability=row.action_probability,
                 at=row.occurred_at,
             )
+            for row in rows
         )
     return examples
 
 
-def _known_at(row: LoggedDecision) -> dict[str, object]:
+History = list[tuple[datetime, dict[str, object]]]  # known at, values of one group; oldest first
+
+
+def _history(customers: list[int]) -> dict[int, History]:
+    history: dict[int, History] = defaultdict(list)
+    rows = FeatureRow.objects.filter(customer_id__in=customers).order_by("known_at")
+    for customer, known_at, values in rows.values_list("customer_id", "known_at", "values"):
+        history[customer].append((known_at, values))
+    return history
+
+
+def _known_at(history: History, moment: datetime) -> dict[str, object]:
     """The latest value of each group that was known when the bank decided: a later one would be the future."""
     attributes: dict[str, object] = {}
-    groups = FeatureRow.objects.filter(customer_id=row.customer_id, known_at__lte=row.known_at).order_by("known_at")
-    for values in groups.values_list("values", flat=True):
-        attributes.update(values)
+    for known_at, values in history:
+        if known_at <= moment:
+            attributes.update(values)
     return attributes
 
 

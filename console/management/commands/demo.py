@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from console import embedded
 from console.faults import ServerFault
 from console.supervisor import Child, Supervisor
+from console.web import web_server
 
 MANAGE = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
 CELERY = [sys.executable, "-m", "celery", "-A", "console"]
@@ -162,9 +163,7 @@ def _start_children(supervisor: Supervisor, port: int) -> None:
     supervisor.start(
         "web",
         # Threads, for connections that channels keep open; two processes, for two cores.
-        [sys.executable, "-m", "gunicorn", "console.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2",
-         "--worker-class", "gthread", "--threads", "4", "--keep-alive", "30", "--timeout", "120",
-         "--no-control-socket"],
+        web_server(port),
     )  # fmt: skip
     supervisor.start("learn", [*WORKER, "-n", "learn@%h", "-Q", "learn", "--pool", "solo"])
     supervisor.start("worker", [*WORKER, "-n", "worker@%h", "-Q", "default,long", "--concurrency", "2"])
