@@ -1,0 +1,140 @@
+"""The steps that make the demo bank, in an order that lets the first decision be asked early; each can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from console.bank import changes, customers, history, staff
+from console.bank.changes import Proposal
+from console.bank.people import CHUNK
+from console.bank.sessions import MOST_VISITORS
+from decisioning import jobs, learn, rebuild, retraining, scoring
+from decisioning.features import stored
+from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
+
+JOB = "seed_demo"
+_EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
+
+Progress = Callable[[str, int, int], None]  # step, done, total
+
+
+class AnotherSeed(ValueError):
+    """The bank was begun with another seed: its customers would not fit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How large the bank becomes. `sessions` are asked before the model is trained, `later` after it is champion."""
+
+    customers: int
+    seed: int
+
+    @property
+    def sessions(self) -> int:
+        return min(3_500, max(700, self.customers // 6))
+
+    @property
+    def later(self) -> int:
+        return min(1_500, max(300, self.customers // 14))
+
+
+def seed(plan: Plan, *, progress: Progress) -> None:
+    """Make or complete the bank. Raises NotTheDemo, AnotherSeed or jobs.AlreadyRunning."""
+    now = timezone.now()
+    first = Job.objects.filter(kind=JOB).order_by("id").first()
+    if first and first.argument["seed"] != plan.seed:
+        raise AnotherSeed(f"this bank was begun with --seed {first.argument['seed']}")
+    with jobs.running(JOB, {"customers": plan.customers, "seed": plan.seed}, now) as job:
+        job.total = plan.customers
+        opened = first.started_at if first else job.started_at
+        _first_light(plan, opened, job, progress)
+        _load(plan, plan.customers, opened, job, progress)
+        _warm(progress)
+        _changes("rules and boosts", changes.GROWTH, progress)
+        _live(range(_EARLY, plan.sessions), plan, progress)
+        _champion(progress)
+        _score(progress)
+        _changes("a new creative", changes.LATER, progress)
+        _live(range(plan.sessions, plan.sessions + plan.later), plan, progress)
+        _changes("changes in review", changes.OPEN, progress)
+        _audit(progress)
+
+
+def _first_light(plan: Plan, opened: datetime, job: Job, progress: Progress) -> None:
+    """People, keys, a first chunk of customers, 24 cards with all their rules: from here on the API can answer."""
+    progress("people and keys", 0, 1)
+    staff.ensure(timezone.now())
+    progress("people and keys", 1, 1)
+    _load(plan, min(CHUNK, plan.customers), opened, job, progress)
+    _changes("first releases", changes.OPENING, progress)
+    learn.run(timezone.now())  # the arms' priors
+    if rebuild.is_cold():
+        progress("redis", 0, 1)
+        rebuild.rebuild()
+        progress("redis", 1, 1)
+    _live(range(_EARLY), Plan(min(CHUNK, plan.customers), plan.seed), progress)
+
+
+def _load(plan: Plan, count: int, opened: datetime, job: Job, progress: Progress) -> None:
+    def tell(done: int) -> None:
+        Job.objects.filter(pk=job.pk).update(done=done, total=plan.customers)
+        job.done = done
+        progress("customers", done, count)
+
+    customers.load(count, seed=plan.seed, opened=opened, progress=tell)
+
+
+def _warm(progress: Progress) -> None:
+    """Those who come are in Redis before they come; the others follow with their scores."""
+    rows = Customer.objects.filter(source=customers.SOURCE).order_by("id").values_list("id", flat=True)[:MOST_VISITORS]
+    ids = list(rows)
+    done = 0
+    for count in stored.materialise(first=ids[0], last=ids[-1], only_missing=True):
+        done += count
+        progress("profiles to redis", done, len(ids))
+
+
+def _changes(step: str, proposals: Sequence[Proposal], progress: Progress) -> None:
+    for number, proposal in enumerate(proposals):
+        progress(step, number, len(proposals))
+        changes.carry(proposal)
+    progress(step, len(proposals), len(proposals))
+
+
+def _live(numbers: range, plan: Plan, progress: Progress) -> None:
+    size = len(numbers)
+    progress("sessions", 0, size)
+    history.live(
+        numbers, seed=plan.seed, customers=plan.customers,
+        progress=lambda number: progress("sessions", number - numbers.start, size),
+    )  # fmt: skip
+
+
+def _champion(progress: Progress) -> None:
+    """A challenger trained on what has happened, then two people make it champion."""
+    if changes.is_live(changes.CHAMPION):
+        return
+    progress("model", 0, 2)
+    if not ModelVersion.objects.exists():
+        retraining.retrain(timezone.now())
+    progress("model", 1, 2)
+    changes.carry(changes.CHAMPION)
+    progress("model", 2, 2)
+
+
+def _score(progress: Progress) -> None:
+    """Precomputed scores for everybody; this also brings every profile to Redis."""
+    champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).first()
+    scored: dict[str, Any] = {"model": champion.name if champion else ""}
+    if PrecomputedScore.objects.filter(**scored).count() < customers.present():
+        scoring.score_population(timezone.now(), lambda done, total: progress("scores", done, total))
+
+
+def _audit(progress: Progress) -> None:
+    progress("fairness audit", 0, 1)
+    progress("fairness audit", 1, 1)
