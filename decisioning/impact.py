@@ -130,7 +130,11 @@ def simulate(plans: Sequence[Plan], now: datetime) -> Simulation:
     return Simulation(
         _joined(customers, np.int64),
         tuple(
-            Reach(plan.offers, np.concatenate([np.empty((0, len(plan.offers)), dtype=bool), *found]), _competing(plan))
+            Reach(
+                plan.offers,
+                np.concatenate([np.empty((0, len(plan.offers)), dtype=bool), *found]),
+                competing_offers(plan),
+            )
             for plan, found in zip(plans, masks, strict=True)
         ),
         {
@@ -166,7 +170,8 @@ def _best(plan: Plan, attributes: Sequence[dict[str, Any]], allowed: Mask) -> Fl
     return np.where(np.isneginf(best), np.nan, best)
 
 
-def _competing(plan: Plan) -> Mask:
+def competing_offers(plan: Plan) -> Mask:
+    """Which of the plan's offers (offers,) have an arm that competes, and are not a fallback only."""
     competing = np.zeros(len(plan.offers), dtype=bool)
     competing[plan.offer_of_arm[plan.competes]] = True
     return competing

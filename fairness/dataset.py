@@ -37,8 +37,8 @@ class Grouping:
         rows = zip((*self.names, NOT_RECORDED), total, chosen, strict=True)
         return {name: GroupCounts(name, people, happy) for name, people, happy in rows if people}
 
-    def among(self, chosen: NDArray[np.bool_]) -> Grouping:
-        """The same for a part of the customers."""
+    def among(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Grouping:
+        """The same for a part of the customers, as a mask (N,), or for the customers at these positions."""
         return Grouping(self.codes[chosen], self.names)
 
 

@@ -1,26 +1,37 @@
-"""Celery entry points of fairness: they wake the domain and nothing else."""
+"""Celery entry points of evidence and audits, on the queue whose worker is thrown away after each task."""
 
 from __future__ import annotations
 
+import contextlib
+
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
-from fairness import evidence
+from decisioning import jobs
+from fairness import audit, evidence
+from offers.catalog import InvalidContent
 from offers.models import ChangeRequest
 
 
-def ask_for_evidence(change_id: int) -> bool:
-    """Queue the evidence of a change; called after the commit of its submission. False: the queue does not answer, and
-    the review page offers to ask again."""
-    try:
-        compute_evidence.delay(change_id)
-    except OperationalError:
-        return False
-    return True
+def evidence_job(change_id: int) -> str:
+    """The kind of the job row of a change's evidence: one at a time for each change, others beside it."""
+    return f"evidence-{change_id}"
 
 
 @shared_task(queue="fairness")
-def compute_evidence(change_id: int) -> int:
-    """Compute what an approver must see of a change, on the release in force now."""
-    return evidence.compute(ChangeRequest.objects.get(pk=change_id), timezone.now()).pk
+def compute_evidence(change_id: int) -> None:
+    """The evidence of a change on the release in force. A candidate that cannot run ends the job with its faults."""
+    now = timezone.now()
+    with (
+        contextlib.suppress(jobs.AlreadyRunning, InvalidContent),
+        jobs.running(evidence_job(change_id), {"change": change_id}, now),
+    ):
+        evidence.compute(ChangeRequest.objects.get(pk=change_id), now)
+
+
+@shared_task(queue="fairness")
+def audit_decisions(source: str = audit.DECISIONS) -> None:
+    """Audit the bank's own decisions, or the history that a mapping loaded."""
+    now = timezone.now()
+    with contextlib.suppress(jobs.AlreadyRunning), jobs.running("audit", {"source": source}, now):
+        audit.audit(now, source=source)

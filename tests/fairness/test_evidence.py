@@ -223,7 +223,9 @@ def test_a_model_that_prefers_one_group_fails_on_its_scores() -> None:
     assert computed.content["score"] == {"sample": 1500, "scored": computed.content["any_offer"]["after"]}
     assert all(row["lose"] == row["gain"] == 0 for row in computed.content["reach"])
     change = _change(Item("model", "fair", {"title": "Fair", "sha256": fair.sha256}))
-    assert evidence.compute(change, NOW).verdict == "pass"
+    computed = evidence.compute(change, NOW)
+    ratios = {row["after"]["ratio"] for row in computed.content["parity"] if row["subject"] == evidence.SCORE}
+    assert (computed.verdict == "fail", ratios) == (False, {1.0})  # it tells nobody apart
 
 
 def test_evidence_is_on_the_audit_trail() -> None:
