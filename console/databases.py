@@ -28,7 +28,11 @@ def login(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair),
+        # Only the hot path's statement is sent with server-side parameters, and so prepared, at its first use.
+        "OPTIONS": {
+            "prepare_threshold": 0,
+            **dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair),
+        },
         # One connection a thread. No health check: it would be a read of Postgres in every decision. The first
         # request of a thread after a restart of Postgres gets 503 and is asked again.
         "CONN_MAX_AGE": 600,

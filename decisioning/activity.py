@@ -97,6 +97,7 @@ class Standing:
 
     `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval, `best` the probability that
     no other arm has a higher expected reward; `rewarded` is the sum of all rewards, prior apart.
+    The interval is cut at 0, since no reward is negative.
     """
 
     arm: str
@@ -126,7 +127,7 @@ def standings(plan: Plan, posterior: Posterior) -> list[Standing]:
                 # The context starts with the constant 1, so the first moment is the prior's plus all rewards.
                 rewarded=max(0.0, float(posterior.moment[place, 0]) - prior.mean * prior.strength),
                 mean=float(centre),
-                low=float(centre - Z_95 * spread),
+                low=max(0.0, float(centre - Z_95 * spread)),
                 high=float(centre + Z_95 * spread),
                 best=float(chance),
             )

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from decisioning import identity, records
 from decisioning.models import Decision as DecisionRow
@@ -21,31 +23,38 @@ from offers import canonical
 # lease is in force. A lease committed after this statement's snapshot has also raised the sequence, which the upsert
 # compares in its newest version; so checking both leaves no gap.
 _APPEND = """
-WITH ledger AS (
+WITH given AS (
+  SELECT %(customer)s::bigint AS customer_id, %(id)s::uuid AS id, %(session)s::text AS session,
+    %(channel)s::text AS channel, %(placement)s::text AS placement, %(now)s::timestamptz AS now,
+    %(expires)s::timestamptz AS expires_at, %(reason)s::text AS reason, %(offer)s::text AS offer, %(arm)s::text AS arm,
+    %(action_probability)s::float8 AS action_probability, %(offers)s::text[] AS offers, %(release)s::int AS release,
+    %(model)s::text AS model, %(posterior)s::bigint AS posterior, %(degraded)s::text[] AS degraded,
+    %(inputs)s::bytea AS inputs, %(result)s::bytea AS result, %(digest)s::bytea AS digest, %(took_us)s::int AS took_us,
+    %(epoch)s::bigint AS epoch, %(sequence)s::bigint AS sequence, %(contacts)s::jsonb AS contacts
+), ledger AS (
   INSERT INTO decisioning_capledger AS held (customer_id, sequence, contacts)
-  SELECT %(customer)s, %(sequence)s + 1, %(contacts)s::jsonb FROM offers_stopepoch
-  WHERE epoch = %(epoch)s AND NOT EXISTS (
-    SELECT 1 FROM decisioning_sessionlease
-    WHERE customer_id = %(customer)s AND session = %(session)s AND expires_at > %(now)s)
+  SELECT customer_id, sequence + 1, contacts FROM given JOIN offers_stopepoch USING (epoch)
+  WHERE NOT EXISTS (
+    SELECT 1 FROM decisioning_sessionlease lease
+    WHERE (lease.customer_id, lease.session) = (given.customer_id, given.session) AND lease.expires_at > given.now)
   ON CONFLICT (customer_id) DO UPDATE SET sequence = excluded.sequence, contacts = excluded.contacts
-    WHERE held.sequence = %(sequence)s
+    WHERE held.sequence = excluded.sequence - 1
   RETURNING customer_id
 ), lease AS (
   INSERT INTO decisioning_sessionlease (customer_id, session, decision_id, expires_at)
-  SELECT customer_id, %(session)s, %(id)s, %(expires)s FROM ledger
+  SELECT customer_id, session, id, expires_at FROM given JOIN ledger USING (customer_id)
   ON CONFLICT (customer_id, session) DO UPDATE
     SET decision_id = excluded.decision_id, expires_at = excluded.expires_at
 ), decision AS (
   INSERT INTO decisioning_decision (id, customer_id, session, channel, placement, made_at, expires_at, reason, offer,
     arm, action_probability, release, model, posterior, degraded, inputs, result, digest, took_us)
-  SELECT %(id)s, customer_id, %(session)s, %(channel)s, %(placement)s, %(now)s, %(expires)s, %(reason)s, %(offer)s,
-    %(arm)s, %(action_probability)s, %(release)s, %(model)s, %(posterior)s, %(degraded)s, %(inputs)s, %(result)s,
-    %(digest)s, %(took_us)s FROM ledger
+  SELECT id, customer_id, session, channel, placement, now, expires_at, reason, offer, arm, action_probability,
+    release, model, posterior, degraded, inputs, result, digest, took_us FROM given JOIN ledger USING (customer_id)
 ), shown AS (
   INSERT INTO decisioning_presentation (id, customer_id, decision_id, channel, placement, at, offers, reason, release,
     inputs, result)
-  SELECT %(id)s, customer_id, %(id)s, %(channel)s, %(placement)s, %(now)s, %(offers)s, %(reason)s, %(release)s, '', ''
-  FROM ledger
+  SELECT id, customer_id, id, channel, placement, now, offers, reason, release, '', ''
+  FROM given JOIN ledger USING (customer_id)
 )
 SELECT count(*) FROM ledger
 """
@@ -105,10 +114,20 @@ def append(
         "digest": records.digest(inputs, result),
         "took_us": took_us,
     }
-    with connection.cursor() as cursor:
+    with _prepared() as cursor:
         cursor.execute(_APPEND, parameters)
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def _prepared() -> CursorWrapper:
+    """A cursor whose statements Postgres plans once a connection: planning this one takes as long as running it."""
+    connection.ensure_connection()
+    cursor = psycopg.Cursor(connection.connection)
+    wrapped: CursorWrapper = (
+        connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    )
+    return wrapped
 
 
 def get(decision_id: UUID, customer: int | None = None) -> DecisionRow:
