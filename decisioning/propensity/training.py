@@ -208,7 +208,11 @@ def _dataset(encoder: Encoder, matrix: FloatArray, accepted: FloatArray) -> ligh
 def _fit(
     settings: Mapping[str, Any], encoder: Encoder, matrix: FloatArray, accepted: FloatArray, rounds: int
 ) -> lightgbm.Booster:
-    return lightgbm.train(dict(settings), _dataset(encoder, matrix, accepted), rounds)
+    try:
+        return lightgbm.train(dict(settings), _dataset(encoder, matrix, accepted), rounds)
+    except lightgbm.basic.LightGBMError as error:
+        # What it says when no column can be split into two leaves of `min_data_in_leaf` rows.
+        raise TooFewExamples(f"no attribute or offer fact varies enough to learn from: {error}") from error
 
 
 def _out_of_fold(
