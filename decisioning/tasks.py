@@ -6,6 +6,7 @@ import contextlib
 
 from celery import shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from decisioning import learn, partitions, rebuild, retraining, scoring, store
@@ -14,8 +15,9 @@ _WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent ag
 
 
 def wake_learner() -> None:
-    """Queue the learner unless it is queued already; called after the commit of outcomes. Beat wakes it too."""
-    with contextlib.suppress(RedisError, OSError):
+    """Queue the learner unless it is queued already; called after the commit of outcomes. What is committed waits for
+    beat where the queue cannot be reached."""
+    with contextlib.suppress(RedisError, OperationalError):
         if store.client().set(store.LEARNER_WOKEN, 1, nx=True, px=_WOKEN_MILLISECONDS):
             learn_outcomes.delay()
 
