@@ -12,7 +12,7 @@ from console.bank import wording
 from console.bank.people import FAMILIES, STATES_OF_REGION
 from console.bank.response import ANGLES, REWARD_WEIGHTS, ArmTraits
 from offers.catalog import Item
-from offers.types import CHANNELS, Release
+from offers.types import CHANNELS
 
 PLACEMENTS = {"home_banner": "Home banner", "offer_slot": "Offer slot"}
 FALLBACK_OFFER, FALLBACK_ARM = "all-cards", "all-cards/overview"
@@ -207,8 +207,10 @@ def creative_items(card: Card, angle: str) -> Iterator[Item]:
     key = card.arm(angle)
     texts = wording.texts(card.family, angle, card.name, card.facts, card.channels)
     yield Item("creative", key, {"title": name, "offer": card.key, "texts": texts})
+    # A strong prior: with 64 arms in ten dimensions a weak one would explore for a year at the demo's traffic.
     yield Item("arm", key, {
-        "title": f"{card.name} · {name}", "offer": card.key, "creative": key, "prior_mean": 0.06, "prior_strength": 4.0,
+        "title": f"{card.name} · {name}", "offer": card.key, "creative": key, "prior_mean": 0.06,
+        "prior_strength": 100.0,
     })  # fmt: skip
 
 
@@ -241,11 +243,11 @@ def credit_floor(card: Card, score: int) -> Item:
                 _all(_score(score), _debt(card.debt)), "SCORE_BELOW_FLOOR")  # fmt: skip
 
 
-def traits(release: Release) -> ArmTraits:
-    """What the response model needs of the arms of a release that are the bank's own, in the order of their keys."""
+def traits() -> ArmTraits:
+    """What the response model needs of every arm that the bank's cards have or may get, in the order of their keys."""
     angle = {card.arm(name): ANGLES.index(name) for card in CARDS for name in ANGLES}
-    arms = [arm for arm in sorted(release.arms) if arm in angle]
-    own = [CARD[release.arms[arm].offer] for arm in arms]
+    arms = sorted(angle)
+    own = [CARD[arm.split("/")[0]] for arm in arms]
     return ArmTraits(
         keys=tuple(arms),
         offers=tuple(card.key for card in own),

@@ -16,11 +16,10 @@ from django.utils import timezone
 from console.bank import catalogue, people, response, sessions
 from console.bank.response import ArmTraits
 from console.bank.sessions import Visit
-from decisioning import customer_signals, identity, learn, outcomes, runtime, serve
+from decisioning import customer_signals, identity, learn, outcomes, serve
 from decisioning.features.online import UnknownCustomer
 from decisioning.models import Customer, SessionLease
 from decisioning.models import Decision as DecisionRow
-from offers.snapshot import live_row
 
 BLOCK = 250  # sessions between two runs of the learner
 _NAMES = UUID("7c9a5d1e-3f30-4d0e-9a57-3a1f5f3c0b11")
@@ -61,9 +60,7 @@ def _block(visits: Sequence[Visit], seed: int) -> int:
     for visit in visits:
         if visit.number not in known and (asked := _ask(visit, seed)):
             shown.append(asked)
-    live_release = live_row()
-    assert live_release is not None
-    arms = catalogue.traits(runtime.plan(live_release.number).release)
+    arms = catalogue.traits()
     events = [event for one in shown for event in happened(one, arms)]
     for at in range(0, len(events), 1000):
         taken = outcomes.take(list(enumerate(events[at : at + 1000])), timezone.now())

@@ -16,6 +16,8 @@ from console.bank.sessions import MOST_VISITORS
 from decisioning import jobs, learn, rebuild, retraining, scoring
 from decisioning.features import stored
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
+from fairness import audit
+from fairness.models import FairnessAudit
 
 JOB = "seed_demo"
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
@@ -136,5 +138,8 @@ def _score(progress: Progress) -> None:
 
 
 def _audit(progress: Progress) -> None:
+    """AIF360 and the closed forms on what really happened."""
     progress("fairness audit", 0, 1)
+    if not FairnessAudit.objects.filter(source=audit.DECISIONS).exists():
+        audit.audit(timezone.now())
     progress("fairness audit", 1, 1)
