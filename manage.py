@@ -10,7 +10,7 @@ from django.core.management import call_command, execute_from_command_line
 
 # These touch no database; `demo` and `test` see to their servers themselves.
 WITHOUT_SERVERS = {
-    "backtest", "check", "collectstatic", "compilemessages", "demo", "diffsettings", "findstatic", "help",
+    "backtest", "bench", "check", "collectstatic", "compilemessages", "demo", "diffsettings", "findstatic", "help",
     "makemigrations", "makemessages", "spectacular", "startapp", "test", "version",
 }  # fmt: skip
 
