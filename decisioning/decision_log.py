@@ -123,7 +123,7 @@ def append(
 def _prepared() -> CursorWrapper:
     """A cursor whose statements Postgres plans once a connection: planning this one takes as long as running it."""
     connection.ensure_connection()
-    cursor = psycopg.Cursor(connection.connection)
+    cursor: Any = psycopg.Cursor(connection.connection)  # Django wraps what its own factory did not make
     wrapped: CursorWrapper = (
         connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
     )

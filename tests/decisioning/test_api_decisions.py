@@ -87,8 +87,13 @@ def test_the_hot_path_reads_no_table_and_goes_to_redis_twice(app: Channel, monke
 
     commands: list[Any] = []
     command = Redis.execute_command
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        commands.append(args)
+        return command(self, *args, **kwargs)
+
     monkeypatch.setattr(pipeline, "execute", counted)
-    monkeypatch.setattr(Redis, "execute_command", lambda *args, **kw: commands.append(args) or command(*args, **kw))
+    monkeypatch.setattr(Redis, "execute_command", noted)
     with CaptureQueriesContext(
         connection,
     ) as queries:
@@ -174,7 +179,7 @@ def test_a_stale_counter_in_redis_is_caught_by_the_commit(app: Channel) -> None:
     assert token
     before = store.client().get(store.contacts_key(token))
     assert app.decide(session="a").json()["reason"] is None
-    store.client().set(store.contacts_key(token), before)
+    store.client().set(store.contacts_key(token), before or b"")
     assert app.decide(session="b").json()["reason"] == "CAPPED"
 
 

@@ -43,7 +43,7 @@ def send(answer: serve.Answer, *kinds: str, tag: str = "", late: timedelta = tim
 
 
 def learned(answer: serve.Answer) -> tuple[int, float]:
-    rows = RewardLog.objects.filter(decision_id=answer.decision_id)
+    rows = RewardLog.objects.filter(decision_id=str(answer.decision_id))
     return sum(row.trial for row in rows), round(sum(row.reward for row in rows), 9)
 
 
@@ -127,7 +127,7 @@ def test_a_new_context_starts_anew_and_older_decisions_still_replay() -> None:
     later = ask("C-3", "later")
     assert later.engine.posterior.dimension == 2
     for item in (answer, between, later):
-        assert replay.replay(Decision.objects.get(id=item.decision_id)).identical
+        assert replay.replay(Decision.objects.get(id=str(item.decision_id))).identical
 
 
 def test_after_redis_is_wiped_the_posterior_comes_back_as_it_was() -> None:

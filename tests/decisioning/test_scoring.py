@@ -33,7 +33,7 @@ def product() -> Iterator[None]:
 
 def ask(number: int, context: dict[str, object]) -> Decision:
     answer = serve.ask(serve.Ask(f"C-{number}", "s", "web", "home_banner", 1, context), timezone.now())
-    return Decision.objects.get(id=answer.decision_id)
+    return Decision.objects.get(id=str(answer.decision_id))
 
 
 def propensities(row: Decision) -> set[float]:
