@@ -53,7 +53,8 @@ def recent(now: datetime) -> Recent:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), count(*) FILTER (WHERE reason IS NULL), count(*) FILTER (WHERE degraded <> '{}'), "
-            "percentile_cont(0.5) WITHIN GROUP (ORDER BY took_us), percentile_cont(0.99) WITHIN GROUP (ORDER BY took_us) "
+            "percentile_cont(0.5) WITHIN GROUP (ORDER BY took_us), "
+            "percentile_cont(0.99) WITHIN GROUP (ORDER BY took_us) "
             "FROM decisioning_decision WHERE id >= candor_uuid_bound(%s)",
             [now - RECENT],
         )

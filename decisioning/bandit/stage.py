@@ -1,4 +1,4 @@
-"""The bandit stage: contextual Thompson sampling, blended with the propensity, ranked once, with exact probabilities."""
+"""The bandit stage: contextual Thompson sampling, blended with the propensity, ranked once, exact probabilities."""
 
 import numpy as np
 

@@ -86,7 +86,7 @@ def test_the_hot_path_reads_no_table_and_goes_to_redis_twice(app: Channel, monke
         return executed(self, *args, **kwargs)
 
     commands: list[Any] = []
-    command = Redis.execute_command
+    command: Any = Redis.execute_command
 
     def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
         commands.append(args)
