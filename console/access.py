@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
@@ -27,6 +28,11 @@ class SignedInRequest(HttpRequest):
 View = Callable[Concatenate[SignedInRequest, P], HttpResponse]
 
 
+def read_roles(person: User) -> None:
+    """Read the person's roles once, for every question of offers.roles until the answer is written."""
+    prefetch_related_objects([person], "groups")
+
+
 def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Open a view to whoever may take `action` of offers.roles (None: to everybody who is signed in).
 
@@ -36,6 +42,7 @@ def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., Http
     def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
         def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            read_roles(request.user)
             try:
                 if action is not None:
                     roles.require(request.user, action)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -119,7 +120,9 @@ def _number(text: str) -> float | int | str:
 def edited(tree: Tree, command: str) -> Tree:
     """The tree after one command: "clause:PATH" and "group:PATH" add to a group, "remove:PATH" takes a node away."""
     verb, _, path = command.partition(":")
-    places = [int(place) for place in path.split("-")[1:]] if re.fullmatch(r"0(-\d+)*", path) else []
+    if not re.fullmatch(r"0(-\d+)*", path):
+        return tree
+    tree, places = deepcopy(tree), [int(place) for place in path.split("-")[1:]]
     if verb == "remove" and places:
         group = _at(tree, places[:-1])
         if group is not None and places[-1] < len(group) and len(group) > 1:

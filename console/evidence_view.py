@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -62,4 +63,9 @@ def _order(one: Mapping[str, Any]) -> tuple[int, bool, float]:
 
 
 def _moved_segments(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**row, "change": row["after"] - row["before"]} for row in segments if row["after"] != row["before"]]
+    return [
+        # "580_669" is a band from one number to the other.
+        {**row, "name": re.sub(r"(?<=\d)_(?=\d)", " to ", row["name"]), "change": row["after"] - row["before"]}
+        for row in segments
+        if row["after"] != row["before"]
+    ]

@@ -123,7 +123,11 @@ class OfferForm(ProposalForm):
             "channels": [channel for channel in CHANNELS if channel in given["channels"]],
             "placements": given["placements"],
             "legal_basis": given["legal_basis"],
-            **{name: _midnight(given[name], before.get(name)) for name in ("starts_at", "ends_at")},
+            **{
+                name: _midnight(given[name], before.get(name))
+                for name in ("starts_at", "ends_at")
+                if given[name] or name in before
+            },
         }
 
 

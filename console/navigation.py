@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
+from console.access import read_roles
 from console.waiting import changes_waiting_for
 from offers import roles
 from offers.models import Release
@@ -51,6 +52,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     person = getattr(request, "user", None)
     if not isinstance(person, User):
         return {}
+    read_roles(person)
     waiting = changes_waiting_for(person).count()
     return {
         "shell": {

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 from fairness import tasks
 from fairness.evidence import candidate_content
@@ -26,5 +27,15 @@ def propose(
         )
         snapshot.read(0, candidate_content(change))
         approvals.submit(change.pk, author=author, now=now)
-        transaction.on_commit(lambda: tasks.ask_for_evidence(change.pk))
+        transaction.on_commit(lambda: ask_for_evidence(change.pk))
     return change
+
+
+def ask_for_evidence(change_id: int) -> bool:
+    """Queue the computation of what a change would do. False: the queue does not answer, and the proposal's page offers
+    to ask again."""
+    try:
+        tasks.compute_evidence.delay(change_id)
+    except OperationalError:
+        return False
+    return True

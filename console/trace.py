@@ -22,7 +22,7 @@ STAGE_WORDS: Final[Mapping[str, str]] = {
     "boosts": "after boosts",
     "bandit": "ranked by score",
     "creative": "with words for the channel",
-    "chosen": "chosen",
+    "chosen": "ranked to be shown",
 }
 # Stages that only score end no offer as a rule; they stand in the funnel only when they did.
 _SCORING: Final = ("propensity", "boosts", "bandit", "creative")

@@ -51,6 +51,7 @@ pages: list[URLPattern | URLResolver] = [
     path("reviews/<int:change_id>/withdraw/", reviews.withdraw, name="review_withdraw"),
     path("releases/", releases.index, name="releases"),
     path("fairness/", fairness.overview, name="fairness"),
+    path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
     path("decisions/", decisions.index, name="decisions"),
     path("decisions/<uuid:decision_id>/", decisions.detail, name="decision"),
     path("decisions/<uuid:decision_id>/replay/", decisions.run_replay, name="decision_replay"),

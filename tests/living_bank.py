@@ -1,5 +1,5 @@
-"""A small bank in which every page has something true on it: people of each role, decisions, learning, a proposal in
-review, an audit; made through the product's own doors."""
+"""A small bank in which every page has something on it: people of each role, decisions, learning, a proposal in review,
+made through the product's own doors; and an audit whose counts are made up, so that one comparison fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from decisioning import credentials, learn, outcomes, rebuild, runtime, serve
+from decisioning import credentials, decision_log, learn, outcomes, rebuild, runtime, serve
 from decisioning.models import Customer
 from fairness import evidence, thresholds
+from fairness.audit import ANY
 from fairness.counts import GroupCounts
 from fairness.models import FairnessAudit
 from offers import roles
@@ -32,12 +33,13 @@ class LivingBank:
     change: ChangeRequest  # in review: a rule on travel-plus, with evidence
 
 
-def make(customers: int = 150, decisions: int = 40) -> LivingBank:
-    """Committed or rolled back as the caller's test decides."""
+def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) -> LivingBank:
+    """Committed or rolled back as the caller's test decides. Only who signs in through the page needs passwords: their
+    hashes are slow on purpose."""
     runtime.forget()
     credentials.forget()
     now = timezone.now()
-    people = {name: _person(name) for role in roles.ROLES for name in (role, f"{role}-2")}
+    people = {name: _person(name, passwords) for role in roles.ROLES for name in (role, f"{role}-2")}
     factories.make_bank(customers, seed=7, now=now)
     factories.approve_content(now=now)
     rebuild.rebuild()
@@ -60,10 +62,11 @@ def edited_offer() -> list[Item]:
     return [item for item in factories.offer("student", value=120) if item.kind == "offer"]
 
 
-def _person(name: str) -> User:
+def _person(name: str, password: bool) -> User:
     user = factories.make_user(name.removesuffix("-2"), name)
-    user.set_password(PASSWORD)
-    user.save()
+    if password:
+        user.set_password(PASSWORD)
+        user.save()
     return user
 
 
@@ -81,7 +84,7 @@ def _decide(customers: list[str]) -> list[UUID]:
 def _learn(made: list[UUID]) -> None:
     now = timezone.now()
     events = []
-    for place, row in enumerate(outcomes.decision_log.many(made).values()):
+    for place, row in enumerate(decision_log.many(made).values()):
         if row.offer is None:
             continue
         kinds = ["impression", *(["click"] if place % 4 == 0 else [])]
@@ -101,7 +104,7 @@ def _audit() -> None:
     }
     rows = thresholds.compare_all(groups)
     FairnessAudit.objects.create(
-        stage="eligibility", source="decisions", period_from=now - timedelta(days=30), period_to=now, population=1900,
-        verdict=thresholds.worst(row.verdict for row in rows).value, comparisons=[row.to_json() for row in rows],
-        largest_difference=2e-16, computed_at=now,
+        stage="eligible", source="decisions", period_from=now - timedelta(days=30), period_to=now, population=1900,
+        verdict=thresholds.worst(row.verdict for row in rows).value,
+        comparisons=[{"subject": ANY, **row.to_json()} for row in rows], largest_difference=2e-16, computed_at=now,
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from console.access import SignedInRequest, allowed
 from console.paging import paged
 from console.trace import trace
-from decisioning import activity, decision_log, replay
+from decisioning import activity, decision_log, replay, runtime
 from decisioning.explanation import explain
 from decisioning.models import Customer, Outcome
 from decisioning.models import Decision as DecisionRow
@@ -105,13 +105,20 @@ def detail(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
         request,
         "decisions/detail.html",
         {
-            "decision": _decision(row, customer),
-            **trace(explain(row), customer or "an erased customer"),
-            "outcomes": _outcomes(row),
+            **_explained(row, customer),
             "may_replay": roles.may(request.user, "replay"),
             "replay": None,
         },
     )
+
+
+def _explained(row: DecisionRow, customer: str | None) -> dict[str, Any]:
+    return {
+        "decision": _decision(row, customer),
+        **trace(explain(row), customer or "an erased customer"),
+        "why": runtime.plan(row.release).why(row.arm) if row.arm else "",
+        "outcomes": _outcomes(row),
+    }
 
 
 @require_POST
@@ -128,11 +135,11 @@ def run_replay(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
         "differences": [{"path": path, "recorded": old, "again": new} for path, old, new in again.differences],
     }
     customer = Customer.objects.filter(id=row.customer_id).values_list("external_id", flat=True).first()
-    context: Mapping[str, Any] = {"decision": _decision(row, customer), "replay": result, "may_replay": True}
     if request.htmx:
-        return render(request, "decisions/replay.html", context)
-    whole = {**trace(explain(row), customer or "an erased customer"), "outcomes": _outcomes(row), **context}
-    return render(request, "decisions/detail.html", whole)
+        fragment = {"decision": _decision(row, customer), "replay": result}
+        return render(request, "decisions/replay.html", fragment)
+    page = {**_explained(row, customer), "may_replay": True, "replay": result}
+    return render(request, "decisions/detail.html", page)
 
 
 def _found(decision_id: UUID) -> DecisionRow:
@@ -178,12 +185,12 @@ def search(request: SignedInRequest) -> HttpResponse:
         if decision:
             return redirect("decision", decision_id=decision)
         if text and Customer.objects.filter(external_id=text).exists():
-            return redirect(f"{reverse('decisions')}?customer={text}")
+            return redirect(f"{reverse('decisions')}?{urlencode({'customer': text})}")
     if Offer.objects.filter(key=text).exists():
         return redirect("offer", key=text)
     if EligibilityRule.objects.filter(key=text).exists():
         return redirect("rule", key=text)
-    return redirect(f"{reverse('offers')}?q={text}")
+    return redirect(f"{reverse('offers')}?{urlencode({'q': text})}")
 
 
 def _uuid(text: str) -> UUID | None:

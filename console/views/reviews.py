@@ -20,8 +20,9 @@ from console.access import SignedInRequest, allowed
 from console.evidence_view import shown
 from console.forms import ReasonForm
 from console.paging import paged
+from console.proposing import ask_for_evidence
 from console.waiting import changes_waiting_for
-from fairness import gate, tasks
+from fairness import gate
 from fairness.evidence import candidate_content
 from fairness.thresholds import FOUR_FIFTHS, Verdict
 from offers import approvals, roles, snapshot
@@ -147,7 +148,7 @@ def evidence(request: SignedInRequest, change_id: int) -> HttpResponse:
     if request.method == "POST":
         if not (change.author_id == request.user.pk or _may_check(change, request.user)):
             raise PermissionError("only its author or its checker has the effect of a change computed")
-        if tasks.ask_for_evidence(change.pk):
+        if ask_for_evidence(change.pk):
             messages.info(request, "The effect is being computed; it stands here in a moment.")
         else:
             messages.error(request, "The queue does not answer, so nothing is being computed. Try again in a moment.")
@@ -236,7 +237,7 @@ def justify(request: SignedInRequest, change_id: int) -> HttpResponse:
 def submit(request: SignedInRequest, change_id: int) -> HttpResponse:
     def act() -> str:
         approvals.submit(change_id, author=request.user, now=timezone.now())
-        transaction.on_commit(lambda: tasks.ask_for_evidence(change_id))
+        transaction.on_commit(lambda: ask_for_evidence(change_id))
         return "Submitted. Somebody else must approve it before it is live."
 
     return _step(request, change_id, act)

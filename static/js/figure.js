@@ -1,4 +1,5 @@
-// Draws each <div data-figure="id"> from the JSON that json_script put beside it, in the colours of the stylesheet.
+// Draws each <div data-figure="id"> from the JSON that json_script put beside it, in the colours of the
+// stylesheet: those that data-colours names, else the series.
 "use strict";
 (function () {
   const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -14,7 +15,7 @@
     return resolved;
   }
 
-  function themed(layout) {
+  function themed(layout, colours) {
     const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line") };
     const font = { color: colour("--ink"), family: token("--sans"), size: 12 };
     return {
@@ -22,7 +23,7 @@
       font,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      colorway: [1, 2, 3, 4, 5].map((index) => colour(`--series-${index}`)),
+      colorway: colours.map(colour),
       xaxis: { ...layout.xaxis, ...axis },
       yaxis: { ...layout.yaxis, ...axis, automargin: true },
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font },
@@ -34,8 +35,9 @@
   function draw() {
     for (const place of document.querySelectorAll("[data-figure]")) {
       const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
+      const colours = place.dataset.colours?.split(" ") ?? [1, 2, 3, 4, 5].map((index) => `--series-${index}`);
       place.replaceChildren();
-      Plotly.newPlot(place, figure.data, themed(figure.layout), { responsive: true, displayModeBar: false });
+      Plotly.newPlot(place, figure.data, themed(figure.layout, colours), { responsive: true, displayModeBar: false });
     }
   }
 

@@ -8,13 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 30  # seconds
+expect.set_options(timeout=20_000)  # milliseconds; the machine may be busy with other tests
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def site(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Ite
     with django_db_blocker.unblock():
         with Redis.from_url(os.environ["REDIS_URL"]) as client:
             client.flushdb()
-        bank = living_bank.make()
+        bank = living_bank.make(passwords=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -64,7 +64,7 @@ def site(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Ite
         web = _start("gunicorn", "console.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4")
         worker = _start("celery", "-A", "console", "worker", "-Q", "fairness", "--pool", "solo", "-l", "warning")
         try:
-            _await(f"http://127.0.0.1:{port}/sign-in/", web)
+            _await(port, web)
             yield Site(f"http://127.0.0.1:{port}", bank)
         finally:
             for process in (web, worker):
@@ -77,16 +77,14 @@ def _start(*command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, "ALLOWED_HOSTS": "127.0.0.1"})
 
 
-def _await(url: str, web: subprocess.Popen[bytes]) -> None:
+def _await(port: int, web: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and web.poll() is None:
-        try:
-            urllib.request.urlopen(url).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"{url} does not answer")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"nothing answers on port {port}")
 
 
 @pytest.fixture

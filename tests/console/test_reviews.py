@@ -1,0 +1,117 @@
+"""Maker and checker through the pages: what each may press, and what the domain refuses whatever is posted."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from fairness import evidence
+from offers import roles
+from offers.models import ChangeRequest, EligibilityRule, Release
+from tests import factories, living_bank
+from tests.living_bank import LivingBank
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bank() -> LivingBank:
+    return living_bank.make(customers=60, decisions=2)
+
+
+def post(bank: LivingBank, who: str, step: str, **data: str) -> tuple[int, str]:
+    """The status after redirects, and what the page then says."""
+    client = Client()
+    client.force_login(bank.people[who])
+    answer = client.post(reverse(f"review_{step}", args=[bank.change.pk]), data, follow=True)
+    return answer.status_code, answer.content.decode()
+
+
+def status(bank: LivingBank) -> str:
+    return ChangeRequest.objects.get(pk=bank.change.pk).status
+
+
+def test_a_second_risk_officer_puts_a_rule_live(bank: LivingBank) -> None:
+    code, html = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    assert (code, status(bank)) == (200, "approved")
+    assert "live as release 2" in html
+    assert EligibilityRule.objects.get(key="score-670").content["when"]["value"] == 700
+
+
+@pytest.mark.parametrize("step", ["approve", "reject", "send_back"])
+@pytest.mark.parametrize("who", [f"{roles.RISK}-2", roles.MARKETER, roles.COMPLIANCE])
+def test_neither_the_author_nor_another_role_may_settle_it(bank: LivingBank, who: str, step: str) -> None:
+    code, _ = post(bank, who, step, content_hash=bank.change.content_hash, comment="because")
+    assert (code, status(bank)) == (403, "submitted")
+    assert Release.objects.count() == 1
+
+
+def test_content_other_than_what_was_seen_is_not_approved(bank: LivingBank) -> None:
+    code, html = post(bank, roles.RISK, "approve", content_hash="0" * 64)
+    assert (code, status(bank)) == (200, "submitted")
+    assert "the content changed after you looked at it" in html
+
+
+def test_evidence_on_an_older_release_has_to_be_computed_again(bank: LivingBank) -> None:
+    factories.approve_content(living_bank.edited_offer(), now=timezone.now())
+    _, before = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    evidence.compute(bank.change, timezone.now())
+    _, after = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    assert "compute it again" in before
+    assert "live as release 3" in after
+
+
+@pytest.mark.parametrize(("step", "ends"), [("reject", "rejected"), ("send_back", "draft")])
+def test_turning_a_proposal_down_takes_a_reason(bank: LivingBank, step: str, ends: str) -> None:
+    _, silent = post(bank, roles.RISK, step, comment="")
+    assert status(bank) == "submitted"
+    post(bank, roles.RISK, step, comment="The basis is out of date.")
+    assert "Say why" in silent
+    assert status(bank) == ends
+
+
+def test_only_its_author_withdraws_a_proposal(bank: LivingBank) -> None:
+    assert post(bank, roles.RISK, "withdraw")[0] == 403
+    assert post(bank, f"{roles.RISK}-2", "withdraw")[0] == 200
+    assert status(bank) == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("who", "buttons"),
+    [
+        (roles.RISK, {"Approve", "Reject", "Request changes"}),
+        (f"{roles.RISK}-2", {"Withdraw"}),
+        (roles.MARKETER, set()),
+        (roles.COMPLIANCE, set()),
+    ],
+)
+def test_the_page_offers_each_person_what_they_may_do(bank: LivingBank, who: str, buttons: set[str]) -> None:
+    client = Client()
+    client.force_login(bank.people[who])
+    html = client.get(reverse("review", args=[bank.change.pk])).content.decode()
+    assert {name for name in ("Approve", "Reject", "Request changes", "Withdraw") if f">{name}<" in html} == buttons
+
+
+def test_the_page_shows_the_changed_clause_and_who_loses(bank: LivingBank) -> None:
+    client = Client()
+    client.force_login(bank.people[roles.RISK])
+    html = client.get(reverse("review", args=[bank.change.pk])).content.decode()
+    assert "<del>credit score is at least 640</del> <ins>credit score is at least 700</ins>" in html
+    assert "Travel plus" in html
+    assert bank.change.content_hash in html
+
+
+def test_the_fragment_of_the_evidence_is_the_part_of_the_page(bank: LivingBank) -> None:
+    client = Client()
+    client.force_login(bank.people[roles.RISK])
+    fragment = client.get(reverse("review_evidence", args=[bank.change.pk])).content.decode()
+    whole = client.get(reverse("review", args=[bank.change.pk])).content.decode()
+    ours, theirs = (_without_times(html) for html in (fragment.strip(), whole))
+    assert ours in theirs
+
+
+def _without_times(html: str) -> str:
+    """Ages go on between two requests."""
+    return "\n".join(line for line in html.splitlines() if " ago in " not in line)
