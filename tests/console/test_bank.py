@@ -15,7 +15,7 @@ from console import demo_access
 from console.bank import catalogue, people, profiles, reconcile, response, seeding, sessions, staff, world
 from console.bank.people import FAMILIES, REGIONS
 from console.bank.response import ANGLE, ANGLES, FAMILY, Truth
-from decisioning import credentials
+from decisioning import credentials, identity
 from decisioning.api.serializers import Context
 from decisioning.models import Account, Consent, Customer, FeatureRow, ModelVersion, Outcome, SessionLease, Transaction
 from decisioning.models import Decision as DecisionRow
@@ -232,9 +232,7 @@ def _protected_attributes_lie_in_the_vault_alone() -> None:
 
 def _nothing_was_learned_twice() -> None:
     rows = DecisionRow.objects.filter(arm__isnull=False)
-    sessions_by_hash = {
-        seeding.history.identity.session_hash(f"demo-7-{number}"): f"demo-7-{number}" for number in range(2_000)
-    }
+    sessions_by_hash = {identity.session_hash(f"demo-7-{number}"): f"demo-7-{number}" for number in range(2_000)}
     decisions = [{"decision_id": str(row.id), "session_id": sessions_by_hash[row.session]} for row in rows]
     outcomes = [
         {"decision_id": str(decision), "event_id": event}
