@@ -29,7 +29,7 @@ from offers import audit as trail
 DECISIONS: Final = "decisions"
 ELIGIBLE, EXPOSED, CLICKED, ACCEPTED = "eligible", "exposed", "clicked", "accepted"
 STAGES: Final[Mapping[str, str]] = {
-    ELIGIBLE: "eligible for at least one competing offer, of those who could be contacted",
+    ELIGIBLE: "eligible for the offer, or for at least one competing offer, of those who could be contacted",
     EXPOSED: "an offer ranked first for them, of those eligible for it",
     CLICKED: "clicked, of those who were shown the offer",
     ACCEPTED: "accepted, of those who were sent the arm",
@@ -48,7 +48,6 @@ class Funnel:
     """One stage by unit: which offers (or arms) each could have had, and which it got, as bits of an integer."""
 
     stage: str
-    by_offer: bool
     bits: dict[str, int] = field(default_factory=dict)
     could: dict[Unit, int] = field(default_factory=lambda: defaultdict(int))
     got: dict[Unit, int] = field(default_factory=lambda: defaultdict(int))
@@ -69,7 +68,7 @@ class Funnel:
         """(subject, in the denominator (U,), favourable (U,)) for any offer and then for each, over `units()`."""
         units = self.units()
         could, got = [self.could[unit] for unit in units], [self.got.get(unit, 0) for unit in units]
-        for name, bit in [(ANY, -1), *(sorted(self.bits.items()) if self.by_offer else ())]:
+        for name, bit in [(ANY, -1), *sorted(self.bits.items())]:
             yield name, _has(could, bit), _has([had & have for had, have in zip(could, got, strict=True)], bit)
 
 
@@ -97,7 +96,7 @@ def audit(now: datetime, *, source: str = DECISIONS, period: Period | None = Non
 
 def _from_decisions(period: Period) -> list[Funnel]:
     """Eligibility and exposure from the decisions of the period, read in bounded memory."""
-    eligible, exposed = Funnel(ELIGIBLE, by_offer=False), Funnel(EXPOSED, by_offer=True)
+    eligible, exposed = Funnel(ELIGIBLE), Funnel(EXPOSED)
     rows = DecisionRow.objects.filter(id__gte=_first_id(period[0]), id__lt=_first_id(period[1])).order_by()
     with transaction.atomic():  # a cursor that outlives its transaction would copy every decision to disk first
         for row in rows.only("id", "customer_id", "release", "reason", "offer", "result").iterator(chunk_size=2000):
@@ -119,7 +118,7 @@ def _competing(release: int) -> frozenset[str]:
 
 def _from_outcomes(period: Period) -> Funnel:
     """Clicks among the offers that channels report as seen; a click without its impression was seen as well."""
-    funnel = Funnel(CLICKED, by_offer=True)
+    funnel = Funnel(CLICKED)
     rows = Outcome.objects.filter(occurred_at__gte=period[0], occurred_at__lt=period[1]).order_by()
     seen = rows.filter(type__in=("impression", "click")).values_list("customer_id", "decision_id", "offer", "type")
     with transaction.atomic():
@@ -130,7 +129,7 @@ def _from_outcomes(period: Period) -> Funnel:
 
 def _from_history(source: str, period: Period) -> Funnel:
     """Acceptance in a bank's own logged decisions, by arm and over all; one unit a customer."""
-    funnel = Funnel(ACCEPTED, by_offer=True)
+    funnel = Funnel(ACCEPTED)
     rows = LoggedDecision.objects.filter(source=source, occurred_at__gte=period[0], occurred_at__lte=period[1])
     with transaction.atomic():
         for customer, arm, reward in rows.order_by().values_list("customer_id", "arm", "reward").iterator(5000):

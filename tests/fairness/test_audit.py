@@ -106,7 +106,7 @@ def test_exposure_is_counted_for_each_offer_among_those_who_could_have_it() -> N
 
 
 def test_a_customer_counts_once_in_each_month() -> None:
-    funnel = audit.Funnel(audit.CLICKED, by_offer=True)
+    funnel = audit.Funnel(audit.CLICKED)
     funnel.note((1, 24310), ["a"], [])
     funnel.note((1, 24310), ["b"], ["b"])
     funnel.note((1, 24311), ["a"], ["a"])
