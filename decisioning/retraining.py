@@ -1,16 +1,20 @@
-"""Train a challenger on logged decisions and store it with its report; promotion is another person's decision."""
+"""Train a challenger on logged decisions, store it with its report, draft its promotion; approving that is another
+person's decision."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from decisioning import jobs, runtime
 from decisioning.models import ModelVersion
 from decisioning.propensity import dataset
 from decisioning.propensity.training import train
-from offers import audit
+from offers import audit, catalog
+from offers.catalog import Item
+from offers.models import ChangeRequest
 from offers.snapshot import live_row
 
 SEED = 7
@@ -19,7 +23,7 @@ SEED = 7
 def retrain(now: datetime, source: str = "") -> str:
     """The new challenger's name. `source` trains on a loaded campaign instead of the product's own decisions.
 
-    Raises NoRelease, TooFewExamples or AlreadyRunning.
+    Raises NoRelease, NothingLogged, TooFewExamples or AlreadyRunning.
     """
     with jobs.running("retrain", {"source": source}, now) as job:
         live = live_row()
@@ -39,7 +43,7 @@ def retrain(now: datetime, source: str = "") -> str:
                 name=model.name,
                 sha256=model.sha256,
                 content=model.to_bytes(),
-                report=dict(model.report),
+                report={**model.report, "source": source or "decisions"},
                 trained_at=now,
             )
             audit.record(
@@ -48,3 +52,15 @@ def retrain(now: datetime, source: str = "") -> str:
             )  # fmt: skip
         job.message = model.name
     return model.name
+
+
+def propose(name: str, *, author: User, now: datetime) -> ChangeRequest:
+    """A draft that would make this model champion. Raises NotAllowed; call inside a transaction."""
+    model = ModelVersion.objects.get(name=name)
+    report, title = model.report, f"Propensity model {name}"
+    return catalog.draft(
+        kind="model", key=name, title=f"{title} as champion",
+        items=[Item("model", name, {"title": title, "sha256": model.sha256})], author=author, now=now,
+        rationale=f"Trained on {report['rows']} rows of {report['source']}, {report['positives']} accepted. "
+        f"AUC {report['auc']:.3f}, calibration slope {report['calibration_slope']:.2f}; {report['evaluated']}.",
+    )  # fmt: skip

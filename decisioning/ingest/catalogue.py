@@ -20,7 +20,8 @@ def draft(mapping: BankMapping, author: User, now: datetime) -> ChangeRequest | 
     """A draft of what the live release lacks of the mapping's catalogue and the author's role may propose; None if
     there is nothing, or if such a change was proposed before. Call inside a transaction.
 
-    Raises InvalidContent for a catalogue that does not hold together.
+    Raises InvalidContent for a catalogue that does not hold together, or only with parts that somebody else has yet to
+    bring in: no evidence could be computed on such a draft.
     """
     live = snapshot.live_row()
     content = live.content if live else snapshot.EMPTY
@@ -36,7 +37,9 @@ def draft(mapping: BankMapping, author: User, now: datetime) -> ChangeRequest | 
     if not items or ChangeRequest.objects.filter(content_hash=digest).exclude(status__in=dead).exists():
         return None
     kind = "offer" if any(item.kind == "offer" for item in items) else items[0].kind
-    return catalog.draft(
+    change = catalog.draft(
         kind=kind, key=mapping.name, title=f"Catalogue of the export {mapping.name}", items=items, author=author,
         now=now, rationale="What the loaded decisions were made under.",
     )  # fmt: skip
+    snapshot.read(0, snapshot.apply(content, items))
+    return change

@@ -19,6 +19,10 @@ MOST_DECISIONS = 200_000  # the latest ones: older behaviour is of another time,
 _CHUNK = 2000
 
 
+class NothingLogged(LookupError):
+    """A campaign has no decision that could be learned from."""
+
+
 def from_decisions(*, per_arm: bool, most: int = MOST_DECISIONS) -> list[Example]:
     """One example for each offer that a customer was shown, with the values recorded in its decision."""
     examples: list[Example] = []
@@ -58,8 +62,16 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
 
 
 def from_logged(source: str, release: Release, *, per_arm: bool) -> list[Example]:
-    """One example for each loaded decision, with the features known at its moment."""
-    logged = LoggedDecision.objects.filter(source=source, arm__in=release.arms).order_by("customer_id", "decision_key")
+    """One example for each loaded decision with a live arm, with the features known at its moment.
+
+    Raises NothingLogged where nothing was loaded from `source`, or no arm of it is live.
+    """
+    loaded = LoggedDecision.objects.filter(source=source)
+    logged = loaded.filter(arm__in=release.arms).order_by("customer_id", "decision_key")
+    if not logged.exists():
+        if loaded.exists():
+            raise NothingLogged(f"no arm of {source} is live: its catalogue has to be approved first")
+        raise NothingLogged(f"no decision was loaded from {source}")
     examples: list[Example] = []
     for start in range(0, logged.count(), _CHUNK):
         rows = list(logged[start : start + _CHUNK])

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
+from console import authors
 from decisioning.ingest.catalogue import draft
 from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.loading import Loaded, Protected, load
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--rejects", type=Path, help="where rejected rows are listed (default: under var/rejects)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        author = _person(options["author"])
+        author = authors.author(options["author"])
         try:
             mapping = load_mapping(options["mapping"])
             rejects = options["rejects"] or settings.BASE_DIR / "var" / "rejects" / f"{mapping.name}.csv"
@@ -67,7 +68,7 @@ class Command(BaseCommand):
         except InvalidContent as fault:
             raise CommandError(f"the mapping's catalogue: {fault}") from fault
         self.stdout.write(
-            f"change {change.pk} drafted: {len(change.items)} items to submit and approve"
+            f"change {change.pk} drafted: {len(change.items)} items; its author submits it under Reviews, Mine"
             if change
             else f"nothing to draft that {author.get_username()} may propose"
         )
@@ -77,15 +78,6 @@ class Command(BaseCommand):
             f"{file}: {loaded.customers} customers, {loaded.accounts} accounts, {loaded.transactions} transactions, "
             f"{loaded.decisions} decisions, {loaded.rejects} rejects"
         )
-
-
-def _person(name: str | None) -> User | None:
-    if name is None:
-        return None
-    try:
-        return User.objects.get(username=name)
-    except User.DoesNotExist:
-        raise CommandError(f"there is no user {name}") from None
 
 
 def _entries(customers: Protected) -> list[vault.Entry]:
