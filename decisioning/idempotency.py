@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import connection
 
 from decisioning.models import IdempotencyKey
 
@@ -17,6 +21,19 @@ class KeyConflict(ValueError):
 class Stored:
     status: int
     answer: bytes
+
+
+@contextmanager
+def alone(api_key: str, key: str) -> Iterator[None]:
+    """Requests with the same key run one after the other. The lock ends with the connection if its process dies."""
+    name = f"candor idempotency {api_key} {key}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
 
 
 def earlier(api_key: str, key: str, body: bytes) -> Stored | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import orjson
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -22,6 +24,27 @@ from decisioning.serve import Contended, UnknownPlacement
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1
+LARGEST_BODY = 2 * 1024 * 1024  # bytes: a thousand events of two kilobytes
+
+
+class Parser(BaseParser):
+    """JSON in UTF-8, whatever charset the header names.
+
+    orjson refuses what could not be stored or answered: half a surrogate pair, NaN, infinite numbers, deep nesting.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            raise RequestDataTooBig
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise exceptions.ParseError(f"The body is not JSON: {error}") from error
 
 
 class Renderer(BaseRenderer):
@@ -66,6 +89,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
         return problem(
             503, "The decision could not be committed; ask again.", headers={"Retry-After": str(RETRY_SECONDS)}
         )
+    if isinstance(error, RequestDataTooBig):
+        return problem(413, "The body is larger than this server takes; send smaller batches.")
     if isinstance(error, exceptions.ValidationError):
         return problem(400, "The request does not validate.", list(faults("", error.get_full_details())))
     response = exception_handler(error, dict(context))

@@ -23,13 +23,17 @@ class Strict(serializers.Serializer[Any]):
     """A serializer that names unknown fields instead of passing over them."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = set(data) - set(self.fields)
-            if unknown:
-                raise serializers.ValidationError(
-                    {name: [serializers.ErrorDetail("This field is not known.", "unknown")] for name in sorted(unknown)}
-                )
-        return super().to_internal_value(data)
+        names = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        unknown = {name: [serializers.ErrorDetail("This field is not known.", "unknown")] for name in names}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not unknown or not isinstance(error.detail, dict):
+                raise
+            raise serializers.ValidationError({**error.detail, **unknown}) from error
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return value
 
 
 class Number(serializers.FloatField):
@@ -113,7 +117,8 @@ class OutcomeEvent(Strict):
 class Batch(Strict):
     """The envelope; each event is validated by itself, so that good ones are kept when others are not."""
 
-    events = serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MOST_EVENTS)
+    # null too is an event to reject by its index.
+    events = serializers.ListField(child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_EVENTS)
 
 
 class OfferAnswer(serializers.Serializer[Any]):

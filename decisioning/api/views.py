@@ -48,6 +48,7 @@ class ChannelView(APIView):
     authentication_classes = (ApiKeyAuthentication,)
     permission_classes = (Scoped,)
     renderer_classes = (problems.Renderer,)
+    parser_classes = (problems.Parser,)
     scope: ClassVar[str]
 
     def get_exception_handler(self) -> Callable[..., Any]:
@@ -66,14 +67,18 @@ class ChannelView(APIView):
             raise drf.ValidationError({_HEADER: "At most 120 characters."})
         body = request.path.encode() + b"\n" + orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
         try:
-            stored = idempotency.earlier(self.credential.prefix, key, body)
-            if stored is None:
-                response = work()
-                if response.status_code >= 300:
-                    return response
-                stored = idempotency.keep(
-                    self.credential.prefix, key, body, response.status_code, orjson.dumps(response.data), timezone.now()
-                )
+            # One at a time: of two that come at once with different bodies, the second must find that out before it
+            # has done its work.
+            with idempotency.alone(self.credential.prefix, key):
+                stored = idempotency.earlier(self.credential.prefix, key, body)
+                if stored is None:
+                    response = work()
+                    if response.status_code >= 300:
+                        return response
+                    answer = orjson.dumps(response.data)
+                    stored = idempotency.keep(
+                        self.credential.prefix, key, body, response.status_code, answer, timezone.now()
+                    )
         except idempotency.KeyConflict as error:
             return problems.problem(409, str(error))
         return Response(orjson.loads(stored.answer), status=stored.status)
@@ -211,7 +216,9 @@ class Outcomes(EventsView):
 
     def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
         taken = outcomes.take(
-            [(index, outcomes.Event(**{"value": None, **fields})) for index, fields in batch], timezone.now()
+            [(index, outcomes.Event(**{"value": None, **fields})) for index, fields in batch],
+            timezone.now(),
+            channel=self.credential.channel,
         )
         outcomes.refresh(taken.customers)
         tasks.wake_learner()
