@@ -28,6 +28,7 @@ from offers.types import (
 
 Content = dict[str, dict[str, Any]]
 EMPTY: Content = {kind: {} for kind in KINDS}
+_ROUNDING = 1e-9
 
 
 def content_hash(content: Content) -> str:
@@ -108,15 +109,34 @@ def _dangling(content: Content) -> Iterable[Fault]:
         for placement in value["placements"]:
             if placement not in content["placement"]:
                 yield Fault(f"/offer/{key}/placements", "dangling", f"there is no placement {placement}")
+    for kind in ("contact_policy", "ranking"):
+        for key in sorted(content[kind])[1:]:
+            # Which of two is in force would depend on the order of keys, and Postgres keeps another one.
+            yield Fault(f"/{kind}/{key}", "second", f"there is already {sorted(content[kind])[0]}, and one is in force")
     for key, value in content["ranking"].items():
+        if abs(value["propensity_weight"] + value["bandit_weight"] - 1.0) > _ROUNDING:
+            yield Fault(f"/ranking/{key}/bandit_weight", "weights", "the two weights add up to 1")
         for index, term in enumerate(value.get("context", [])):
-            try:
-                usable = "arm" in attribute(term["attribute"]).uses
-                message = f"{term['attribute']} may not be used by arms"
-            except LookupError as error:
-                usable, message = False, str(error)
-            if not usable:
+            message = _unusable(term)
+            if message:
                 yield Fault(f"/ranking/{key}/context/{index}/attribute", "not_usable", message)
+
+
+def _unusable(term: Mapping[str, Any]) -> str | None:
+    """What is wrong with a term of the bandit's context: one that cannot be read would fail every decision."""
+    try:
+        declared = attribute(term["attribute"])
+    except LookupError as error:
+        return str(error)
+    if "arm" not in declared.uses:
+        return f"{declared.name} may not be used by arms"
+    if declared.type == "set":
+        return f"{declared.name} is a set, and no single number"
+    if declared.type == "category" and term.get("equals") is None:
+        return f"{declared.name} is a category: name the value that counts"
+    if declared.type != "category" and term.get("equals") is not None:
+        return f"{declared.name} is a {declared.type}: it equals no text"
+    return None
 
 
 def _moment(text: str | None) -> datetime | None:
