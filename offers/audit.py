@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -31,7 +31,9 @@ class Verification:
 
 
 def _hash(previous: str, sequence: int, at: datetime, actor: str, action: str, subject: str, detail: str) -> str:
-    body = canonical.dumps([previous, sequence, at.isoformat(), actor, action, subject, detail])
+    # Postgres gives times back in UTC, whatever offset they came with.
+    moment = at.astimezone(UTC).isoformat()
+    body = canonical.dumps([previous, sequence, moment, actor, action, subject, detail])
     return hashlib.sha256(body).hexdigest()
 
 

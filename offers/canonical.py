@@ -7,7 +7,7 @@ import orjson
 
 
 def dumps(value: Any) -> bytes:
-    """Bytes that are equal exactly when the values are. Raises TypeError on what JSON cannot hold, NaN included."""
+    """Bytes that are equal when the values are. Raises TypeError on what JSON cannot hold; NaN becomes null."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
