@@ -21,7 +21,8 @@ def apply(case: Case) -> None:
         case.reason = "CAPPED"
         return
     # Offers never shown are under any cap but one of nothing at all.
-    candidates = case.plan.offers if policy.same_offer_per_week == 0 else week
+    # In one order: the ledger's own is another in Redis than in the record, and refusals are recorded as they come.
+    candidates = case.plan.offers if policy.same_offer_per_week == 0 else sorted(week)
     for offer in candidates:
         position = case.plan.position.get(offer)
         if position is not None and week[offer] >= policy.same_offer_per_week:

@@ -10,12 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.backends.utils import CursorWrapper
 
-from decisioning import identity, records
+from decisioning import identity, partitions, records
 from decisioning.models import Decision as DecisionRow
-from decisioning.models import Presentation
 from decisioning.types import Decision, DecisionRequest, Known
 from offers import canonical
 
@@ -57,6 +56,13 @@ WITH given AS (
   FROM given JOIN ledger USING (customer_id)
 )
 SELECT count(*) FROM ledger
+"""
+
+_PRESENT = """
+INSERT INTO decisioning_presentation (id, customer_id, decision_id, channel, placement, at, offers, reason, release,
+  inputs, result)
+SELECT %s, %s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s, %s FROM offers_stopepoch
+WHERE epoch = %s AND %s IN (SELECT customer_id FROM decisioning_capledger WHERE sequence = %s)
 """
 
 
@@ -114,6 +120,17 @@ def append(
         "digest": records.digest(inputs, result),
         "took_us": took_us,
     }
+    try:
+        return _append(parameters)
+    except IntegrityError as error:
+        # Beat makes the partitions of coming months; where it has not run, the first decision of a month does.
+        if "no partition of relation" not in str(error):
+            raise
+        partitions.ensure(request.now.date(), request.now.date())
+        return _append(parameters)
+
+
+def _append(parameters: dict[str, Any]) -> bool:
     with _prepared() as cursor:
         cursor.execute(_APPEND, parameters)
         row = cursor.fetchone()
@@ -159,11 +176,22 @@ def present_again(
     content: bytes,
     shown: Sequence[str],
     reason: str | None,
+    *,
     release: int,
-) -> None:
-    """Append what a further channel was given of a decision, and the release that it was checked against."""
-    Presentation.objects.create(
-        id=identity.new_id(request.now), customer_id=row.customer_id, decision_id=row.id, channel=request.channel,
-        placement=request.placement, at=request.now, offers=list(shown), reason=reason, inputs=content, release=release,
-        result=canonical.dumps({"offers": list(shown), "reason": reason}),
-    )  # fmt: skip
+    stop_epoch: int,
+    ledger_sequence: int,
+) -> bool:
+    """Append what a further channel was given of a decision, and the release that it was checked against.
+
+    False: a stop, a consent or a count changed since its inputs were read, and nothing was written.
+    """
+    result = canonical.dumps({"offers": list(shown), "reason": reason})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PRESENT,
+            [
+                identity.new_id(request.now), row.customer_id, row.id, request.channel, request.placement, request.now,
+                list(shown), reason, release, content, result, stop_epoch, row.customer_id, ledger_sequence,
+            ],
+        )  # fmt: skip
+        return bool(cursor.rowcount)

@@ -62,15 +62,15 @@ def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collec
 def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime) -> Known:
     """What the engine may use of this customer in this request."""
     profile = read.profile
-    usable = held(profile.groups, profile.consents, now.timestamp())
+    usable = held(profile.groups, read.ledger.consents, now.timestamp())
     if context:
         usable.attributes.update(session_values(context))
         usable.ages[SESSION_GROUP] = 0.0
     return Known(
         attributes=usable.attributes,
         ages=usable.ages,
-        consents=profile.consents,
-        suppressed=profile.suppressed,
+        consents=read.ledger.consents,
+        suppressed=read.ledger.suppressed,
         contacts=read.ledger.contacts,
         stops=engine.stops,
         precomputed=_scores(profile, engine),

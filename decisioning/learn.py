@@ -19,7 +19,7 @@ from decisioning.bandit.posterior import Posterior
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import Outcome, PosteriorHead, RewardLog, RewardWork
 from decisioning.models import Posterior as Checkpoint
-from decisioning.plan import Plan, context_reader
+from decisioning.plan import Plan
 from offers import canonical
 from offers.snapshot import live_row
 
@@ -64,7 +64,7 @@ def fold_once(now: datetime) -> int:
         plan = runtime.plan(live.number)
         before = _held if _held and _held.version == head.position else reward_log.rebuilt(head.position)
         rows = _introductions(before, plan, head.position, now)
-        rows += _rewards(work, head.position + len(rows), now)
+        rows += _rewards(work, plan, head.position + len(rows), now)
         after = reward_log.fold(before, rows)
         if rows and after:
             RewardLog.objects.bulk_create(rows, batch_size=500)
@@ -108,7 +108,7 @@ def _row(position: int, arm: str, context: bytes, kind: str, now: datetime) -> R
     )  # fmt: skip
 
 
-def _rewards(work: Sequence[RewardWork], position: int, now: datetime) -> list[RewardLog]:
+def _rewards(work: Sequence[RewardWork], plan: Plan, position: int, now: datetime) -> list[RewardLog]:
     """One row for each target whose outcomes call for more than the log holds; so nothing is ever learned twice."""
     targets = list(dict.fromkeys((row.decision_id, row.offer) for row in work))
     decisions = decision_log.many([decision for decision, _ in targets])
@@ -123,8 +123,8 @@ def _rewards(work: Sequence[RewardWork], position: int, now: datetime) -> list[R
             rows.append(
                 RewardLog(
                     position=position + len(rows) + 1, customer_id=row.customer_id, decision_id=decision_id,
-                    arm=_arm(row, offer), context=_context(row), type=reward_log.REWARD, trial=trial, reward=reward,
-                    occurred_at=now, folded_at=now,
+                    arm=_arm(row, offer), context=_context(row, plan), type=reward_log.REWARD, trial=trial,
+                    reward=reward, occurred_at=now, folded_at=now,
                 )
             )  # fmt: skip
     return rows
@@ -165,11 +165,11 @@ def _arm(row: DecisionRow, offer: str) -> str:
     return next(choice.arm for choice in decision_log.result(row).choices if choice.offer == offer)
 
 
-def _context(row: DecisionRow) -> bytes:
-    """The bandit's context at the decision, under the terms of the decision's own release."""
+def _context(row: DecisionRow, plan: Plan) -> bytes:
+    """The bandit's context at the decision, under the terms that the posterior is learned over now: under others, of
+    an older release, the same numbers would stand for something else."""
     _, known = decision_log.inputs(row)
-    terms = runtime.plan(row.release).release.ranking.context
-    return context_reader(terms)(known.attributes).astype("<f8").tobytes()
+    return plan.context(known.attributes).astype("<f8").tobytes()
 
 
 def _checkpoint(previous: int, after: Posterior, now: datetime) -> None:

@@ -39,8 +39,8 @@ class Event:
         }  # fmt: skip
 
 
-def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
-    """Commit the good events of a batch of (index, event) pairs and say what became of each."""
+def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | None = None) -> Accepted:
+    """Commit the good events of a batch of (index, event) pairs and say what became of each. `channel` reports them."""
     decisions = decision_log.many([event.decision_id for _, event in batch])
     rejected: list[Rejection] = []
     good: list[tuple[int, Event, DecisionRow, str]] = []
@@ -77,7 +77,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
             if event.type in LEARNED
         )  # fmt: skip
         opted_out = [row for _, event, row, _ in kept if event.type == "opt_out"]
-        _withdraw_consent(opted_out, now)
+        _withdraw_consent(opted_out, channel, now)
     return Accepted(
         accepted=len(kept),
         duplicates=duplicates,
@@ -93,9 +93,12 @@ def refresh(customers: frozenset[int]) -> None:
             stored.refresh(sorted(customers))
 
 
-def _withdraw_consent(rows: Sequence[DecisionRow], now: datetime) -> None:
-    """An opt-out ends marketing on the channel that showed the offer."""
+def _withdraw_consent(rows: Sequence[DecisionRow], channel: str | None, now: datetime) -> None:
+    """An opt-out ends marketing on the channel that it was said on, and on the one that asked for the decision."""
     for row in rows:
         Consent.objects.filter(
-            customer_id=row.customer_id, purpose="marketing", channel=row.channel, occurred_at__lt=now
+            customer_id=row.customer_id,
+            purpose="marketing",
+            channel__in={row.channel, channel or row.channel},
+            occurred_at__lt=now,
         ).update(granted=False, occurred_at=now, known_at=now)

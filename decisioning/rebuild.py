@@ -42,6 +42,8 @@ def rebuild() -> int:
         for count in stored.materialise(only_missing=True):
             customers += count
             store.client().expire(store.REBUILDING, _MINUTES_10)
+        # Last the versions, which end the cold state; the learner may have published a later position meanwhile.
+        store.client().hsetnx(store.VERSIONS, "posterior", online.versions_in_postgres().posterior or 0)
         store.client().hset(store.VERSIONS, mapping=_current())
         return customers
     finally:
@@ -49,5 +51,5 @@ def rebuild() -> int:
 
 
 def _current() -> dict[Any, int]:
-    versions = asdict(online.versions_in_postgres())
-    return {name: value for name, value in versions.items() if value is not None}
+    """All but the posterior's position, which the learner publishes and which must not go back."""
+    return {name: value for name, value in asdict(online.versions_in_postgres()).items() if name != "posterior"}

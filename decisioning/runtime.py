@@ -3,6 +3,9 @@ when the versions that a read returned differ; it decides nothing."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,15 +13,18 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from decisioning import reward_log, store
-from decisioning.bandit.posterior import Posterior
+from decisioning.bandit.posterior import CorruptPosterior, Posterior
 from decisioning.features.online import Versions
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan, compile_release, complete
-from decisioning.propensity.scoring import PropensityModel
+from decisioning.propensity.scoring import PropensityModel, UnreadableModel
 from offers import snapshot
 from offers.models import Release, Stop
 
+logger = logging.getLogger(__name__)
+
 PLANS_KEPT = 8  # replays and presentations of older releases come in runs
+MODELS_KEPT = 8
 
 
 class NoRelease(RuntimeError):
@@ -38,7 +44,7 @@ class Engine:
 
 _lock = threading.Lock()
 _plans: OrderedDict[int, Plan] = OrderedDict()
-_models: dict[str, PropensityModel] = {}
+_models: OrderedDict[str, PropensityModel] = OrderedDict()
 _engine: Engine | None = None
 
 
@@ -82,21 +88,39 @@ def plan(number: int) -> Plan:
         if row is None:
             raise NoRelease("no release is live: approve a first change")
         release = snapshot.read(row.number, row.content)
-        held = compile_release(release, model(release.model[1]) if release.model else None)
+        if release.content_hash != row.content_hash:
+            raise NoRelease(f"release {number} is not the content that was approved")
+        held = compile_release(release, _champion(release.model[1]) if release.model else None)
         _plans[number] = held
         while len(_plans) > PLANS_KEPT:
             _plans.popitem(last=False)
     return held
 
 
+def _champion(sha256: str) -> PropensityModel | None:
+    try:
+        return model(sha256)
+    except UnreadableModel as error:
+        logger.error("the model %s of the release is not used: %s", sha256, error)
+        return None
+
+
 def model(sha256: str) -> PropensityModel | None:
-    """A stored model by its hash; None if there is none, in which case the propensity stage degrades."""
-    if sha256 not in _models:
+    """A stored model by its hash; None if there is none, in which case the propensity stage degrades.
+
+    Raises UnreadableModel, also where the bytes are not those that the hash was approved for.
+    """
+    held = _models.get(sha256)
+    if held is None:
         content = ModelVersion.objects.filter(sha256=sha256).values_list("content", flat=True).first()
         if content is None:
             return None
-        _models[sha256] = PropensityModel.from_bytes(bytes(content))
-    return _models[sha256]
+        if hashlib.sha256(bytes(content)).hexdigest() != sha256:
+            raise UnreadableModel("not a propensity model: its bytes are not those that were trained")
+        held = _models[sha256] = PropensityModel.from_bytes(bytes(content))
+        while len(_models) > MODELS_KEPT:
+            _models.popitem(last=False)
+    return held
 
 
 def _posterior(position: int | None) -> Posterior | None:
@@ -106,9 +130,10 @@ def _posterior(position: int | None) -> Posterior | None:
     except RedisError:
         raw = None
     if isinstance(raw, bytes):
-        published = Posterior.from_bytes(raw)
-        if position is None or published.version >= position:
-            return published
+        with contextlib.suppress(CorruptPosterior):  # the log has the truth
+            published = Posterior.from_bytes(raw)
+            if position is None or published.version >= position:
+                return published
     return reward_log.rebuilt(position)
 
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from redis.exceptions import RedisError
 
 from decisioning import caps, credentials, decision_log, delivery, identity, records, runtime, store
@@ -67,7 +66,7 @@ def ask(request: Ask, now: datetime) -> Answer:
     """Decide, or give the session's decision again. Raises UnknownCustomer, UnknownPlacement, NoRelease,
     Contended."""
     token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
-    read = online.read(request.customer_id, token, session)
+    read = online.read(request.customer_id, token, session, now)
     for _ in range(ATTEMPTS):
         credentials.noticed(read.versions.credentials)
         engine = runtime.engine(read.versions)
@@ -77,13 +76,14 @@ def ask(request: Ask, now: datetime) -> Answer:
             read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
         )
         if read.lease and not request.dry_run:
-            return _again(UUID(read.lease), asked, read, engine)
-        answer = _decide(asked, request, token, read, engine)
+            answer = _again(read.lease, asked, read, engine)
+        else:
+            answer = _decide(asked, request, token, read, engine)
         if answer:
             return answer
         # Redis was behind, or somebody was faster: Postgres knows.
-        read = online.read_committed(request.customer_id, session)
-    raise Contended(request.customer_id)
+        read = online.read_committed(request.customer_id, session, now)
+    raise Contended(token)  # it is logged, and a bank's own id has no place there
 
 
 def _decide(
@@ -109,7 +109,8 @@ def _decide(
             contacts=canonical.dumps(contacts), expires_at=expires_at, took_us=took_us,
         ):  # fmt: skip
             return None
-        _remember(token, asked, decision_id, read.ledger.sequence + 1, contacts, release.ranking.lease_minutes)
+        ledger = read.ledger.encode(read.ledger.sequence + 1, contacts)
+        _remember(token, asked, decision_id, ledger, release.ranking.lease_minutes)
     return Answer(
         None if request.dry_run else decision_id, asked.now, expires_at, False, _presented(decision, asked, engine),
         decision.degraded, known.withheld, release.number, model, engine.posterior_position, engine,
@@ -122,13 +123,10 @@ def _presented(decision: Decision, asked: DecisionRequest, engine: runtime.Engin
     return delivery.worded(decision.choices, asked, engine.plan)
 
 
-def _remember(
-    token: str, asked: DecisionRequest, decision_id: UUID, sequence: int, contacts: Mapping[str, Any], minutes: int
-) -> None:
+def _remember(token: str, asked: DecisionRequest, decision_id: UUID, ledger: bytes, minutes: int) -> None:
     """The one write to Redis, all or nothing: a ledger without its lease would let the session decide twice."""
     try:
         pipe = store.client().pipeline(transaction=True)
-        ledger = orjson.dumps({"sequence": sequence, "contacts": contacts})
         pipe.set(store.contacts_key(token), ledger, ex=store.CONTACTS_SECONDS)
         pipe.set(store.lease_key(token, asked.session), str(decision_id), ex=minutes * 60)
         pipe.execute()
@@ -136,8 +134,9 @@ def _remember(
         logger.warning("decision %s is committed, redis is behind: %s", decision_id, error)
 
 
-def _again(decision_id: UUID, asked: DecisionRequest, read: online.Read, engine: runtime.Engine) -> Answer:
-    """The session's decision for this caller: after stops, consent, eligibility and caps are checked again."""
+def _again(decision_id: UUID, asked: DecisionRequest, read: online.Read, engine: runtime.Engine) -> Answer | None:
+    """The session's decision for this caller: after stops, consent, eligibility and caps are checked again. None where
+    the commit found that what they were checked against is out of date."""
     row = decision_log.get(decision_id, asked.customer)
     decision = decision_log.result(row)
     known = _for_presentation(row, decision, known_of(read, engine, asked.context, asked.now), read)
@@ -146,9 +145,11 @@ def _again(decision_id: UUID, asked: DecisionRequest, read: online.Read, engine:
     else:
         presented = delivery.present(decision.choices, asked, known, engine.plan)
     shown = [item.choice.offer for item in presented.shown]
-    decision_log.present_again(
-        row, asked, records.inputs_to_bytes(asked, known), shown, presented.reason, engine.plan.release.number
-    )
+    if not decision_log.present_again(
+        row, asked, records.inputs_to_bytes(asked, known), shown, presented.reason,
+        release=engine.plan.release.number, stop_epoch=engine.stop_epoch, ledger_sequence=read.ledger.sequence,
+    ):  # fmt: skip
+        return None
     return Answer(
         row.id, row.made_at, row.expires_at, True, presented, (*row.degraded, *read.degraded), known.withheld,
         row.release, row.model, row.posterior, engine,

@@ -32,8 +32,11 @@ def learn_outcomes() -> int:
 
 @shared_task(queue="default")
 def heal() -> int:
-    """Fill Redis again after it was lost."""
-    return rebuild.rebuild() if rebuild.is_cold() else 0
+    """Fill Redis again after it was lost; tell it again of what it may have missed."""
+    if rebuild.is_cold():
+        return rebuild.rebuild()
+    rebuild.announce()
+    return 0
 
 
 @shared_task(queue="default")

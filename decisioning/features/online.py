@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
 
 import orjson
 from redis.exceptions import RedisError
@@ -37,16 +39,28 @@ class Profile:
     """`groups`: name to (true since, epoch seconds; values). `scores`: model name, propensity by offer or arm."""
 
     customer: int
-    suppressed: bool
-    consents: frozenset[str]
     groups: Mapping[str, tuple[float, Mapping[str, Any]]]
     scores: tuple[str, Mapping[str, float]] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
+    """What forbids contact. Every change of it raises `sequence`, and no commit passes with another one than
+    Postgres holds: so a stale copy can be read, and cannot be acted on."""
+
     sequence: int
     contacts: Mapping[str, Mapping[str, int]]
+    consents: frozenset[str]
+    suppressed: bool
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        raw = orjson.loads(content)
+        return cls(raw["sequence"], raw["contacts"], frozenset(raw["consents"]), raw["suppressed"])
+
+    def encode(self, sequence: int, contacts: Mapping[str, Mapping[str, int]]) -> bytes:
+        """The ledger after a decision."""
+        return stored.encode_ledger(sequence, contacts, sorted(self.consents), self.suppressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +68,13 @@ class Read:
     versions: Versions
     profile: Profile
     ledger: Ledger
-    lease: str | None  # the decision that this session already has
+    lease: UUID | None  # the decision that this session already has
     degraded: tuple[str, ...]
 
 
-def read(external_id: str, token: str, session: str) -> Read:
-    """Everything for one decision. Raises UnknownCustomer. Without Redis, or where it is cold, Postgres answers."""
+def read(external_id: str, token: str, session: str, now: datetime) -> Read:
+    """Everything for one decision. Raises UnknownCustomer. Without Redis, or where it is cold or holds what cannot be
+    read, Postgres answers."""
     try:
         pipe = store.client().pipeline(transaction=False)
         pipe.hmget(store.VERSIONS, "release", "posterior", "stop_epoch", "credentials")
@@ -70,25 +85,29 @@ def read(external_id: str, token: str, session: str) -> Read:
         versions, (profile, moment, contacts, lease) = pipe.execute()
     except RedisError as error:
         logger.warning("redis does not answer: %s", error)
-        return _from_postgres(external_id, session, ("redis_down",))
+        return _from_postgres(external_id, session, now, ("redis_down",))
     if None in versions:
-        return _from_postgres(external_id, session, ("redis_cold",))
+        return _from_postgres(external_id, session, now, ("redis_cold",))
     if profile is None or contacts is None:
         # One cold customer: Postgres has the truth, and the answer is whole, so nothing is degraded.
-        return _from_postgres(external_id, session, (), fill=token)
-    release, posterior, epoch, credentials = (int(value) for value in versions)
-    return Read(
-        Versions(release, posterior, epoch, credentials),
-        decode_profile(profile, moment),
-        Ledger(**orjson.loads(contacts)),
-        lease.decode() if lease else None,
-        (),
-    )
+        return _from_postgres(external_id, session, now, (), fill=token)
+    try:
+        release, posterior, epoch, credentials = (int(value) for value in versions)
+        return Read(
+            Versions(release, posterior, epoch, credentials),
+            decode_profile(profile, moment),
+            Ledger.decode(contacts),
+            None if lease is None else UUID(lease.decode()),
+            (),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning("redis holds what cannot be read: %s", type(error).__name__)
+        return _from_postgres(external_id, session, now, ("redis_unreadable",))
 
 
-def read_committed(external_id: str, session: str) -> Read:
+def read_committed(external_id: str, session: str, now: datetime) -> Read:
     """The same from Postgres alone, when a commit has shown that Redis is behind. Raises UnknownCustomer."""
-    return _from_postgres(external_id, session, ())
+    return _from_postgres(external_id, session, now, ())
 
 
 def decode_profile(profile: bytes, moment: bytes | None) -> Profile:
@@ -100,8 +119,6 @@ def decode_profile(profile: bytes, moment: bytes | None) -> Profile:
     scores = content["scores"]
     return Profile(
         content["customer"],
-        content["suppressed"],
-        frozenset(content["consents"]),
         groups,
         (scores["model"], scores["by"]) if scores else None,
     )
@@ -118,14 +135,14 @@ def versions_in_postgres() -> Versions:
     )
 
 
-def _from_postgres(external_id: str, session: str, degraded: tuple[str, ...], fill: str | None = None) -> Read:
+def _from_postgres(
+    external_id: str, session: str, now: datetime, degraded: tuple[str, ...], fill: str | None = None
+) -> Read:
     found = stored.one(external_id)
     if found is None:
         raise UnknownCustomer(external_id)
     profile, moment, ledger = found
     if fill:
         stored.fill(fill, profile, moment, ledger)
-    lease = stored.lease(orjson.loads(profile)["customer"], session)
-    return Read(
-        versions_in_postgres(), decode_profile(profile, moment), Ledger(**orjson.loads(ledger)), lease, degraded
-    )
+    lease = stored.lease(orjson.loads(profile)["customer"], session, now)
+    return Read(versions_in_postgres(), decode_profile(profile, moment), Ledger.decode(ledger), lease, degraded)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db import connection
@@ -28,21 +30,23 @@ SELECT c.id, c.token, c.suppressed,
    WHERE l.customer_id = c.id)
 FROM decisioning_customer c
 """
-_NO_CONTACTS = {"sequence": 0, "contacts": {}}
+_NO_CONTACTS: dict[str, Any] = {"sequence": 0, "contacts": {}}
 
 Encoded = tuple[bytes, bytes]  # profile and ledger, as Redis holds them
 
 
 def _encode(row: tuple[Any, ...]) -> Encoded:
     customer, _, suppressed, consents, groups, scores, ledger = row
-    profile = {
-        "customer": customer,
-        "suppressed": suppressed,
-        "consents": sorted(consents),
-        "groups": _json(groups),
-        "scores": _json(scores),
-    }
-    return orjson.dumps(profile), orjson.dumps(_json(ledger) or _NO_CONTACTS)
+    profile = {"customer": customer, "groups": _json(groups), "scores": _json(scores)}
+    held = _json(ledger) or _NO_CONTACTS
+    return orjson.dumps(profile), encode_ledger(held["sequence"], held["contacts"], sorted(consents), suppressed)
+
+
+def encode_ledger(
+    sequence: int, contacts: Mapping[str, Mapping[str, int]], consents: list[str], suppressed: bool
+) -> bytes:
+    """One value, so that what forbids contact is never older than the sequence that vouches for it."""
+    return orjson.dumps({"sequence": sequence, "contacts": contacts, "consents": consents, "suppressed": suppressed})
 
 
 def _json(value: Any) -> Any:
@@ -62,16 +66,16 @@ def one(external_id: str) -> tuple[bytes, bytes | None, bytes] | None:
     return profile, orjson.dumps(moment) if moment else None, ledger
 
 
-def lease(customer: int, session_hash: str) -> str | None:
-    """The decision of a session whose lease has not run out."""
+def lease(customer: int, session_hash: str, now: datetime) -> UUID | None:
+    """The decision of a session whose lease has not run out at `now`, the moment that the commit compares too."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT decision_id FROM decisioning_sessionlease "
-            "WHERE customer_id = %s AND session = %s AND expires_at > now()",
-            [customer, session_hash],
+            "WHERE customer_id = %s AND session = %s AND expires_at > %s",
+            [customer, session_hash, now],
         )
         row = cursor.fetchone()
-    return str(row[0]) if row else None
+    return row[0] if row else None
 
 
 def fill(token: str, profile: bytes, moment: bytes | None, ledger: bytes) -> None:
@@ -114,7 +118,8 @@ def materialise(*, first: int = 0, last: int | None = None, only_missing: bool =
 
 
 def refresh(customers: list[int]) -> None:
-    """Write the profiles of these customers to Redis, over what is there."""
+    """Write the profiles of these customers to Redis, over what is there. Their ledgers are left: a copy that is out
+    of date is noticed at the next commit."""
     with connection.cursor() as cursor:
         cursor.execute(_PROFILES + "WHERE c.token IS NOT NULL AND c.id = ANY(%s)", [customers])
         rows = cursor.fetchall()

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.utils import timezone
 
 from decisioning.features import online
 from decisioning.identity import session_hash, token
@@ -79,8 +80,8 @@ def test_a_load_reaches_tables_vault_and_redis_and_bad_rows_a_file(tmp_path: Pat
             ["card_offers.csv", "2", "Average Balance", "'n/k' is not a number"],
             ["card_offers.csv", "4", "Customer Number", "'3' is a duplicate"],
         ]
-    read = online.read("M-1", token("M-1"), session_hash("s"))
-    assert read.profile.consents == {"marketing:direct_mail"}
+    read = online.read("M-1", token("M-1"), session_hash("s"), timezone.now())
+    assert read.ledger.consents == {"marketing:direct_mail"}
     assert read.profile.groups["account_state"][1]["household_size"] == 4
 
 

@@ -76,11 +76,10 @@ def _alone(pk: int, now: datetime) -> Case:
     """What the engine makes of one customer without a session, after its eligibility stage."""
     external = Customer.objects.get(pk=pk).external_id
     assert external is not None
-    read = online.read_committed(external, "s")
+    read = online.read_committed(external, "s", now)
     profile = online.Profile(
-        pk, read.profile.suppressed, read.profile.consents,
-        {name: group for name, group in read.profile.groups.items() if name != "session_context"}, None,
-    )  # fmt: skip
+        pk, {name: group for name, group in read.profile.groups.items() if name != "session_context"}, None
+    )
     engine = runtime.engine(read.versions)
     facts = known(online.Read(read.versions, profile, read.ledger, None, ()), engine, {}, now)
     request = DecisionRequest(pk, "s", "mobile_app", "home", 1, now)
