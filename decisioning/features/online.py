@@ -13,7 +13,7 @@ import orjson
 from redis.exceptions import RedisError
 
 from decisioning import store
-from decisioning.features import stored
+from decisioning.features import session, stored
 from decisioning.models import ApiKey, PosteriorHead
 from offers.models import Release, StopEpoch
 
@@ -115,7 +115,7 @@ def decode_profile(profile: bytes, moment: bytes | None) -> Profile:
     content = orjson.loads(profile)
     groups = {name: (since, values) for name, (since, values) in content["groups"].items()}
     for name, (since, values) in (orjson.loads(moment) if moment else {}).items():
-        groups[name] = (since, {**groups[name][1], **values} if name in groups else values)
+        groups[name] = session.laid_over(groups.get(name), since, values)
     scores = content["scores"]
     return Profile(
         content["customer"],

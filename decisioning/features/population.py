@@ -98,5 +98,4 @@ def _overlay(stored: dict[int, Groups], ids: list[int]) -> None:
     for customer, moment in session.recompute(ids).items():
         if "account_state" in moment:
             since, values = moment["account_state"]
-            _, before = stored[customer].get("account_state", (since, {}))
-            stored[customer]["account_state"] = (since, {**before, **values})
+            stored[customer]["account_state"] = session.laid_over(stored[customer].get("account_state"), since, values)

@@ -35,6 +35,17 @@ def recompute(customers: list[int]) -> dict[int, Moment]:
     return {customer: _moment(events, now) for customer, events in by_customer.items()}
 
 
+def laid_over(
+    stored: tuple[float, Mapping[str, Any]] | None, since: float, values: Mapping[str, Any]
+) -> tuple[float, Mapping[str, Any]]:
+    """A group with what signals say of it: the newer of the two wins, and the older only fills in."""
+    if stored is None:
+        return since, values
+    if stored[0] > since:
+        return stored[0], {**values, **stored[1]}
+    return since, {**stored[1], **values}
+
+
 def _moment(events: list[tuple[str, datetime, Mapping[str, Any]]], now: datetime) -> Moment:
     moment: Moment = {}
     recent = [event for event in events if event[0] in _SESSION_TYPES and event[1] > now - SESSION_WINDOW]

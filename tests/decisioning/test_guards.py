@@ -15,6 +15,7 @@ from django.utils import timezone as clock
 from redis import Redis
 
 from decisioning import decision_log, identity, learn, outcomes, rebuild, replay, reward_log, runtime, serve, store
+from decisioning.features import online
 from decisioning.models import CapLedger, Consent, Customer, Decision, ModelVersion, RewardLog
 from decisioning.propensity.scoring import UnreadableModel
 from offers import audit, roles
@@ -151,6 +152,14 @@ def test_a_decision_in_simulated_time_finds_its_own_lease(product: None) -> None
     store.client().flushdb()
     again = ask(now=then + timedelta(minutes=1))
     assert (again.reused, again.decision_id) == (True, first.decision_id)
+
+
+def test_a_signal_does_not_undo_what_is_stored_since() -> None:
+    profile = orjson.dumps({"customer": 1, "groups": {"account_state": [2000.0, {"balance": 100.0}]}, "scores": None})
+    for since, expected in ((1000.0, (2000.0, 100.0)), (3000.0, (3000.0, 5.0))):
+        moment = orjson.dumps({"account_state": [since, {"balance": 5.0, "large_purchase_7d": True}]})
+        held, values = online.decode_profile(profile, moment).groups["account_state"]
+        assert (held, values["balance"], values["large_purchase_7d"]) == (*expected, True)
 
 
 def test_a_month_without_a_partition_gets_one(live_db: None) -> None:
