@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django.db.models import Q
+
+from console.surfaces import Surface, surface
 from console.wording import Row, side_by_side
+from decisioning.models import ModelVersion
 from offers import snapshot
 from offers.conditions.describe import DiffLine, clause_lines, difference
 from offers.conditions.grammar import Condition, InvalidCondition, parse
 from offers.models import ChangeRequest, Release
+from offers.types import CHANNELS
 
 Action = Literal["add", "change", "retire"]
-DEEPEST = 6  # what the stylesheet indents
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,15 @@ class ItemDifference:
     action: Action
     rows: list[Row]
     clauses: list[DiffLine]
+    surfaces: list[Surface]  # the proposed words of a creative, on the channels where they are new
+
+    @property
+    def changed(self) -> list[Row]:
+        return [row for row in self.rows if row.changed]
+
+    @property
+    def same(self) -> list[Row]:
+        return [row for row in self.rows if not row.changed]
 
 
 def of_change(change: ChangeRequest) -> list[ItemDifference]:
@@ -42,7 +55,24 @@ def _content_before(change: ChangeRequest) -> snapshot.Content:
 def _of_item(item: Mapping[str, Any], before: Mapping[str, Any] | None) -> ItemDifference:
     after = item["content"]
     action: Action = "retire" if after is None else "add" if before is None else "change"
-    return ItemDifference(item["kind"], item["key"], action, side_by_side(before, after), _clauses(before, after))
+    rows, clauses, surfaces = side_by_side(before, after), _clauses(before, after), _surfaces(before, after)
+    if item["kind"] == "model" and after is not None:
+        rows += _report(item["key"])
+    return ItemDifference(item["kind"], item["key"], action, rows, clauses, surfaces)
+
+
+def _surfaces(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Surface]:
+    old, new = ((content or {}).get("texts", {}) for content in (before, after))
+    return [
+        surface(channel, new[channel]) for channel in CHANNELS if channel in new and new[channel] != old.get(channel)
+    ]
+
+
+def _report(model: str) -> list[Row]:
+    """What training measured of a model, beside the champion's."""
+    found = ModelVersion.objects.filter(Q(name=model) | Q(status=ModelVersion.Status.CHAMPION))
+    reports = {row.name if row.name == model else "champion": row.report for row in found.only("name", "report")}
+    return side_by_side(reports.get("champion"), reports.get(model))
 
 
 def _clauses(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[DiffLine]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import Subquery
+
 from decisioning import runtime
 from decisioning.features.online import Versions
 from decisioning.models import PosteriorHead
@@ -9,15 +11,13 @@ from offers.models import Release, StopEpoch
 
 
 def engine() -> runtime.Engine | None:
-    """The live engine, or None before the first release. Three small queries when nothing has changed."""
-    number = Release.objects.order_by("-number").values_list("number", flat=True).first()
-    if number is None:
+    """The live engine, or None before the first release. One small query when nothing has changed."""
+    release, posterior, stop_epoch = StopEpoch.objects.values_list(
+        Subquery(Release.objects.order_by("-number").values("number")[:1]),
+        Subquery(PosteriorHead.objects.values("position")[:1]),
+        "epoch",
+    ).get()
+    if release is None:
         return None
-    return runtime.engine(
-        Versions(
-            release=number,
-            posterior=PosteriorHead.objects.get(pk=1).position,
-            stop_epoch=StopEpoch.objects.get(pk=1).epoch,
-            credentials=0,  # only the REST door looks at it
-        )
-    )
+    # Credentials are the REST door's business.
+    return runtime.engine(Versions(release, posterior, stop_epoch, credentials=0))

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from console.templatetags.console import words
-from console.wording import attribute_name, attribute_value
+from console.wording import attribute_name, attribute_value, offer_values
 from offers.register import GROUPS, attributes
+from offers.types import Offer
 
 STAGE_WORDS: Final[Mapping[str, str]] = {
     "catalogue": "in the catalogue",
@@ -29,14 +30,15 @@ _SCORING: Final = ("propensity", "boosts", "bandit", "creative")
 _NAMES: Final = {group: {declared.name for declared in attributes(group=group)} for group in GROUPS}
 
 
-def trace(explained: Mapping[str, Any], customer: str) -> dict[str, Any]:
-    """The context of decisions/detail.html, from `explain` of one decision."""
+def trace(explained: Mapping[str, Any], customer: str, offer: Offer | None) -> dict[str, Any]:
+    """The context of decisions/detail.html, from `explain` of one decision; `offer` is the one that was ranked first,
+    as its release had it."""
     return {
         "headline": _headline(explained, customer),
         "funnel": _funnel(explained["funnel"]),
         "ranked": _ranked(explained["offers"]),
         "refused": [_refused(offer) for offer in explained["offers"] if offer["ended"]],
-        "contributions": _contributions(explained["offers"]),
+        "contributions": _contributions(explained["offers"], offer),
         "known": _known(explained),
         "withheld": [GROUPS[name].meaning for name in explained["withheld"]],
         "presentations": _presentations(explained),
@@ -120,12 +122,13 @@ def _refused(offer: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _contributions(offers: list[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _contributions(offers: list[Mapping[str, Any]], chosen: Offer | None) -> dict[str, Any] | None:
     """Of the offer that was shown first: what its model's features added and took away."""
     first = next((offer for offer in offers if offer["rank"] == 1), None)
     given = first["contributions"] if first else None
     if first is None or given is None:
         return None
+    facts = offer_values(chosen) if chosen else {}
     return {
         "offer": first["name"],
         "base": given["base"],
@@ -136,7 +139,7 @@ def _contributions(offers: list[Mapping[str, Any]]) -> dict[str, Any] | None:
         "rows": [
             {
                 "feature": attribute_name(row["column"]),
-                "value": attribute_value(row["column"], row["value"]),
+                "value": attribute_value(row["column"], facts.get(row["column"], row["value"])),
                 "contribution": row["log_odds"],
             }
             for row in given["columns"]

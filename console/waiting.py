@@ -1,12 +1,13 @@
-"""What waits for one person: proposals that they may settle; used by the home page, the reviews and the menu."""
+"""What waits for one person: proposals that they may settle or justify; for the home page, the reviews and the menu."""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from fairness.thresholds import Verdict
 from offers import roles
-from offers.models import KINDS, ChangeRequest
+from offers.models import KINDS, ChangeRequest, Evidence
 
 
 def kinds_to_approve(person: User) -> list[str]:
@@ -14,7 +15,11 @@ def kinds_to_approve(person: User) -> list[str]:
 
 
 def changes_waiting_for(person: User) -> QuerySet[ChangeRequest]:
-    """Submitted proposals of others, of the kinds that this person may approve."""
-    kinds = kinds_to_approve(person)
-    waiting = ChangeRequest.objects.filter(status=ChangeRequest.Status.SUBMITTED, kind__in=kinds)
-    return waiting.exclude(author=person) if kinds else waiting.none()
+    """Submitted proposals of others that this person may approve, or whose failing evidence this person may justify."""
+    submitted = ChangeRequest.objects.filter(status=ChangeRequest.Status.SUBMITTED)
+    mine = Q(kind__in=kinds_to_approve(person))
+    if roles.may(person, "justify"):
+        verdicts = Evidence.objects.filter(change=OuterRef("pk"), content_hash=OuterRef("content_hash")).order_by("-id")
+        failing = Subquery(verdicts.values("verdict")[:1])
+        mine |= Q(justification="", pk__in=submitted.annotate(last=failing).filter(last=Verdict.FAIL).values("pk"))
+    return submitted.filter(mine).exclude(author=person)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from console.templatetags.console import NONE, amount, listed, percent, words
 from offers.register import ATTRIBUTES, OFFER_FACTS, Unit
+from offers.types import CHANNELS, Offer
 
 _HIDDEN = ("when",)  # shown clause by clause instead
 
@@ -58,10 +59,23 @@ def terms(content: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def channels(keys: Collection[str]) -> str:
+    """Channels in a few words: "every channel but SMS", "web and e-mail"."""
+    missing = [channel for channel in CHANNELS if channel not in keys]
+    if len(missing) <= len(CHANNELS) // 4:
+        return "every channel" + (f" but {listed(missing)}" if missing else "")
+    return listed([channel for channel in CHANNELS if channel in keys])
+
+
 def attribute_value(name: str, value: Any) -> str:
-    """A customer's value of an attribute."""
-    declared = ATTRIBUTES.get(name)
+    """A customer's value of an attribute, or an offer's of a fact."""
+    declared = ATTRIBUTES.get(name) or OFFER_FACTS.get(name)
     return measured(value, declared.unit if declared else "none")
+
+
+def offer_values(offer: Offer) -> dict[str, Any]:
+    """What a model may read of an offer, by name of the register."""
+    return {**offer.facts, "value": offer.value, "benefit_rank": offer.benefit_rank, "family": offer.family}
 
 
 def attribute_name(name: str) -> str:

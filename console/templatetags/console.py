@@ -56,6 +56,7 @@ WORDS: Final[Mapping[str, str]] = {
     "submitted": "in review",
     "undefined": "not defined",
     "mobile_app": "mobile app",
+    "email": "e-mail",
     "sms": "SMS",
     "call_centre": "call centre",
     "direct_mail": "letter",

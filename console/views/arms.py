@@ -16,6 +16,7 @@ from decisioning import activity, runtime
 from decisioning.activity import Activity, Standing
 from decisioning.models import Posterior as Checkpoint
 from decisioning.models import RewardWork
+from offers.types import Release
 
 
 @allowed("see:arms")
@@ -30,13 +31,19 @@ def leaderboard(request: SignedInRequest) -> HttpResponse:
         {
             "arms": rows,
             "scale": scale_of([(row.low, row.mean, row.high) for row in standings]),
-            "average": everything.rate[1] if everything.rate else None,
-            "figures": _figures(everything, standings, recent),
+            "average": _average(standings),
+            "figures": _figures(everything, standings, live.plan.release if live else None),
             "sample": recent.with_offer,
             "ranking": live.plan.release.ranking if live else None,
             "posterior": _posterior(live),
         },
     )
+
+
+def _average(standings: list[Standing]) -> float | None:
+    """The mean of the expected rewards, each arm counted by its trials."""
+    trials = sum(row.trials for row in standings)
+    return sum(row.mean * row.trials for row in standings) / trials if trials else None
 
 
 def _row(standing: Standing, live: runtime.Engine, recent: Activity) -> dict[str, Any]:
@@ -58,22 +65,24 @@ def _row(standing: Standing, live: runtime.Engine, recent: Activity) -> dict[str
     }
 
 
-def _figures(everything: Results, standings: list[Standing], recent: Activity) -> list[dict[str, str]]:
-    leader = standings[0] if standings else None
-    exploring = recent.share_of(leader.arm) if leader else None
+def _figures(everything: Results, standings: list[Standing], release: Release | None) -> list[dict[str, str]]:
     rate = everything.rate
-    return [
+    figures = [
         {
             "value": percent(rate[1], 2) if rate else "–",
-            "label": f"reward a trial, 95 % {percent(rate[0], 2)} to {percent(rate[2], 2)}" if rate else "no trial yet",
+            "label": f"reward a trial so far, 95 % {percent(rate[0], 2)} to {percent(rate[2], 2)}"
+            if rate
+            else "no trial yet",
         },
         {"value": amount(everything.trials), "label": "trials that the arms have learned from"},
-        {
-            "value": percent(None if exploring is None else 1 - exploring, 0),
-            "label": f"of the last {amount(recent.with_offer)} choices went to another arm than the leader",
-        },
-        {"value": amount(len(standings)), "label": "arms in competition"},
+        {"value": amount(len(standings)), "label": "arms"},
     ]
+    likeliest = max(standings, key=lambda row: row.best, default=None)
+    if likeliest and release:
+        name = release.creatives[release.arms[likeliest.arm].creative].name
+        offer = release.offers[likeliest.offer].name
+        figures.append({"value": percent(likeliest.best, 0), "label": f"chance of the likeliest best: {offer}, {name}"})
+    return figures
 
 
 def _posterior(live: runtime.Engine | None) -> dict[str, Any]:

@@ -113,10 +113,11 @@ def detail(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
 
 
 def _explained(row: DecisionRow, customer: str | None) -> dict[str, Any]:
+    plan = runtime.plan(row.release)
     return {
         "decision": _decision(row, customer),
-        **trace(explain(row), customer or "an erased customer"),
-        "why": runtime.plan(row.release).why(row.arm) if row.arm else "",
+        **trace(explain(row), customer or "an erased customer", plan.release.offers[row.offer] if row.offer else None),
+        "why": plan.why(row.arm) if row.arm else "",
         "outcomes": _outcomes(row),
     }
 

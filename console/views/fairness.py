@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -47,7 +48,7 @@ def overview(request: SignedInRequest) -> HttpResponse:
             "source": source,
             "audit": audit,
             "counted": STAGES.get(audit.stage, "") if audit else "",
-            "largest_difference": f"{audit.largest_difference:.0e}" if audit else "",
+            "largest_difference": f"{audit.largest_difference:.0e}" if audit and audit.largest_difference else "0",
             "subjects": subjects,
             "subject": subject,
             "comparisons": shown,
@@ -93,6 +94,7 @@ def worst_of_the_last_audits() -> dict[str, Any] | None:
     named = _named([worst])[0]
     return {
         "verdict": worst["verdict"],
+        "counts": sorted(Counter(row["verdict"] for _, row in found).items()),
         "stage": audit.stage,
         "comparison": f"{worst['group']} to {worst['reference']}",
         "subject": "" if worst["subject"] == ANY else named["name"],

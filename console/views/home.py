@@ -59,8 +59,21 @@ def home(request: SignedInRequest) -> HttpResponse:
 
 
 def _waiting(person: User) -> list[dict[str, Any]]:
+    """What others proposed, the oldest first, after one's own proposals that were sent back."""
+    returned = ChangeRequest.objects.filter(author=person, status=Status.DRAFT).exclude(comment="")
     rows = changes_waiting_for(person).select_related("author").order_by("submitted_at")[:WAITING_SHOWN]
-    return [
+    back = [
+        {
+            "title": f"Sent back: {row.title}",
+            "href": reverse("review", args=[row.pk]),
+            "kind": row.kind,
+            "by": "",
+            "at": row.submitted_at,
+            "note": row.comment,
+        }
+        for row in returned[:WAITING_SHOWN]
+    ]
+    return back + [
         {
             "title": row.title,
             "href": reverse("review", args=[row.pk]),

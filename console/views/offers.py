@@ -17,15 +17,15 @@ from console.engine import engine
 from console.paging import paged
 from console.reach import reached
 from console.surfaces import surface
-from console.wording import facts, terms
-from decisioning import activity, runtime
+from console.wording import channels, facts, terms
+from decisioning import activity
 from decisioning.activity import Activity, Standing
 from fairness.counts import GroupCounts
 from fairness.intervals import wilson_interval
 from offers import roles
 from offers.conditions.describe import sentence
 from offers.conditions.grammar import parse
-from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer
+from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer, Product
 from offers.types import CHANNELS
 
 STARVED_BELOW = 100  # trials under which an arm's interval says little
@@ -66,7 +66,8 @@ def arm_state(standing: Standing) -> str:
 def index(request: SignedInRequest) -> HttpResponse:
     """All offers, by key."""
     filters = {name: request.GET.get(name, "").strip() for name in ("q", "status", "channel")}
-    live, recent, stops, reach = engine(), activity.newest(), runtime.open_stops(), reached()
+    live, recent, reach = engine(), activity.newest(), reached()
+    stops = live.stops if live else frozenset()
     page = paged(_filtered(filters, stops), request, "key", descending=False)
     by_offer = _by_offer(activity.standings(live.plan, live.posterior) if live else [])
     keys = [offer.key for offer in page.rows]
@@ -145,7 +146,7 @@ def _row(offer: Offer, stops: Stops, earned: Results, recent: Activity) -> dict[
         "href": reverse("offer", args=[offer.key]),
         "facts": terms(offer.content),
         "status": _status(offer, stops),
-        "channels": offer.content["channels"],
+        "channels": channels(offer.content["channels"]),
         "share": recent.offers.get(offer.key, 0) / recent.with_offer if recent.with_offer else None,
         "rate": earned.rate,
         "trials": earned.trials,
@@ -161,8 +162,8 @@ def _moment(text: str | None) -> datetime | None:
 @allowed("see:offers")
 def detail(request: SignedInRequest, key: str) -> HttpResponse:
     offer = get_object_or_404(Offer.objects.select_related("release"), key=key)
-    live, recent, stops = engine(), activity.newest(), runtime.open_stops()
-    reach = reached()
+    live, recent, reach = engine(), activity.newest(), reached()
+    stops = live.stops if live else frozenset()
     arms = [row for row in activity.standings(live.plan, live.posterior) if row.offer == key] if live else []
     earned = results(arms)
     return render(
@@ -171,6 +172,8 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
         {
             "offer": {
                 **offer.content,
+                "channels": channels(offer.content["channels"]),
+                "product": Product.objects.filter(key=offer.product).values_list("title", flat=True).first(),
                 "key": key,
                 "name": offer.title,
                 "version": offer.version,
@@ -232,7 +235,7 @@ def _arms(offer: str, standings: list[Standing], recent: Activity) -> list[dict[
     ]
 
 
-def _creatives(offer: str, channels: list[str], wanted: str) -> dict[str, Any]:
+def _creatives(offer: str, used: list[str], wanted: str) -> dict[str, Any]:
     """The tabs of an offer's messages, and the one that is shown."""
     rows = list(Creative.objects.filter(offer=offer, live=True))
     shown = next((row for row in rows if row.key == wanted), rows[0] if rows else None)
@@ -240,7 +243,7 @@ def _creatives(offer: str, channels: list[str], wanted: str) -> dict[str, Any]:
     if shown is None:
         return {"creatives": tabs, "creative": None}
     texts = shown.content["texts"]
-    surfaces = [surface(channel, texts[channel]) for channel in CHANNELS if channel in channels and channel in texts]
+    surfaces = [surface(channel, texts[channel]) for channel in CHANNELS if channel in used and channel in texts]
     return {"creatives": tabs, "creative": {"name": shown.title, "surfaces": surfaces}}
 
 

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from console.waiting import changes_waiting_for
 from fairness import evidence
 from offers import roles
 from offers.models import ChangeRequest, EligibilityRule, Release
@@ -92,6 +93,31 @@ def test_the_page_offers_each_person_what_they_may_do(bank: LivingBank, who: str
     client.force_login(bank.people[who])
     html = client.get(reverse("review", args=[bank.change.pk])).content.decode()
     assert {name for name in ("Approve", "Reject", "Request changes", "Withdraw") if f">{name}<" in html} == buttons
+
+
+def test_a_failing_proposal_waits_for_compliance_until_it_is_justified(bank: LivingBank) -> None:
+    officer = bank.people[roles.COMPLIANCE]
+    assert not changes_waiting_for(officer).exists()
+    newest = bank.change.evidence.first()
+    assert newest is not None
+    newest.pk, newest.verdict = None, "fail"
+    newest.save(force_insert=True)
+    assert changes_waiting_for(officer).get() == bank.change
+    _, before = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    post(bank, roles.COMPLIANCE, "justify", comment="Losses; a higher fee was considered.")
+    assert not changes_waiting_for(officer).exists()
+    _, after = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    assert "a compliance officer" in before
+    assert "live as release 2" in after
+
+
+def test_what_was_sent_back_waits_for_its_author(bank: LivingBank) -> None:
+    post(bank, roles.RISK, "send_back", comment="The basis is out of date.")
+    client = Client()
+    client.force_login(bank.people[f"{roles.RISK}-2"])
+    html = client.get(reverse("home")).content.decode()
+    assert "Sent back: rule score-670" in html
+    assert "The basis is out of date." in html
 
 
 def test_the_page_shows_the_changed_clause_and_who_loses(bank: LivingBank) -> None:

@@ -10,7 +10,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from console.templatetags import console as tags
-from console.wording import side_by_side, terms
+from console.wording import channels, side_by_side, terms
+from offers.types import CHANNELS
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from console.wording import side_by_side, terms
         (tags.words("SCORE_BELOW_FLOOR"), "score below floor"),
         (tags.words("direct_mail"), "letter"),
         (tags.sentence("the customer is 21 or over"), "The customer is 21 or over."),
-        (tags.listed(["web", "sms", "email"]), "web, SMS and email"),
+        (tags.listed(["web", "sms", "email"]), "web, SMS and e-mail"),
         (tags.short_hash("3f9a" * 16), "3f9a…3f9a"),
     ],
 )
@@ -81,6 +82,14 @@ def test_two_contents_stand_side_by_side_changed_fields_first() -> None:
     assert (rows[0].label, rows[0].before, rows[0].after) == ("facts, rate", "19.9\u202f%", "18.9\u202f%")
     assert [row.changed for row in rows] == [True, False, False]
     assert all("when" not in row.label for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [((), "every channel"), (("sms",), "every channel but SMS"), (CHANNELS[2:], "mobile app and web")],
+)
+def test_channels_are_said_in_a_few_words(left_out: tuple[str, ...], said: str) -> None:
+    assert channels([channel for channel in CHANNELS if channel not in left_out]) == said
 
 
 def test_the_price_of_an_offer_reads_in_a_line() -> None:
