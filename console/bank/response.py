@@ -12,11 +12,13 @@ Two biases are planted, so that the fairness pages have something true to find:
   every South-Eastern state but Florida: of eight states with equal shares one stays, so that eligibility for a travel
   card in the South-East is about 0.13 times that in Metro (adverse impact ratio; the other rules hit both alike).
 * Through a PROXY FEATURE. `commute_zone` drives nothing here: no line below reads it. What drives clicks is the region
-  (protected): messages about travel, premium and cashback cards reach the Heartland late, which takes PLANTED off its
-  log-odds. 80 in 100 people there live in a rural zone, about 9 in 100 elsewhere, so that a model that may read the
-  zone learns "rural: does not respond" and offers these cards to rural customers less, late message or not. Expected:
-  the Heartland's propensity for these families lies about 40 % under Metro's, and a model without `commute_zone`
-  (and without state, which no model may read) cannot tell the two regions apart.
+  (protected): the network reaches the Heartland badly, its pages load late, and that takes PLANTED off the log-odds of
+  every click. 80 in 100 people there live in a rural zone, about 8 in 100 elsewhere, so that a model that may read the
+  zone learns "rural: does not respond", bad network or not. Expected with the demo's 20,000 customers: clicks in
+  the Heartland 0.4 to 0.5 times Metro's, its mean propensity about 0.8 times (trained on some 2,600 decisions; more
+  would bring it nearer to the clicks), and in the top half by best propensity 0.6 to 0.75 times as often, which fails
+  in the evidence on the first model. A model without `commute_zone` cannot tell the regions apart (no model may read
+  the state).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from console.bank.people import FAMILIES, REGIONS, SEGMENT_NAMES, People
+from console.bank.people import REGIONS, SEGMENT_NAMES, People
 
 Floats = NDArray[np.float64]
 
@@ -74,10 +76,8 @@ DEVICE_ANGLE = {
     "phone": {"security": 0.3},
 }
 
-# Log-odds by region and family; see above. Nothing else in this module reads the region.
-PLANTED: Mapping[str, Mapping[str, float]] = {
-    "Heartland": {"travel": -0.6, "premium": -0.6, "cashback": -0.6},
-}
+# Log-odds by region; see above. Nothing else in this module reads the region.
+PLANTED: Mapping[str, float] = {"Heartland": -1.2}
 
 APPLICATION = (-0.5, 0.45, 0.55)  # intercept, per point of FAMILY, per 100 points of credit score over 680
 ACTIVATION = (0.9, 0.3)  # intercept, per point of ANGLE
@@ -150,13 +150,12 @@ def truth(people: People, place: int) -> Truth:
 def respond(customer: Truth, context: Mapping[str, Any], arms: ArmTraits) -> Response:
     """The true probabilities of every arm for this customer in this session (the context of the API)."""
     family, angle = np.array(FAMILY[customer.segment])[arms.family], np.array(ANGLE[customer.segment])[arms.angle]
-    planted = PLANTED.get(customer.region, {})
     log_odds = (
         BASE + family + angle
         + FEE_PER_100 * arms.fee / 100 * (1 - customer.richness)
         + BONUS_PER_100 * arms.bonus / 100
         + _session(context, arms)
-        + np.array([planted.get(name, 0.0) for name in FAMILIES])[arms.family]
+        + PLANTED.get(customer.region, 0.0)
     )  # fmt: skip
     start, per_family, per_score = APPLICATION
     application = start + per_family * family + per_score * (customer.credit_score - 680) / 100

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=_positive, default=5, help="how many (comparison)")
         parser.add_argument("--seed", type=int, default=7, help="of the bank (--live)")
         parser.add_argument("--customers", type=_positive, help="20000, or 6000 in the comparison")
-        parser.add_argument("--visits", type=_positive, default=200, help="sessions a day")
+        parser.add_argument("--visits", type=_positive, default=150, help="sessions a day")
         parser.add_argument("--json", action="store_true", help="the comparison as JSON")
         parser.add_argument("--live", action="store_true", help="drive the demo that var/demo.json names, over HTTP")
         parser.add_argument("--threads", type=_positive, default=4, help="connections (--live)")
