@@ -56,3 +56,8 @@ def keep(api_key: str, key: str, body: bytes, status: int, answer: bytes, now: d
     if created:
         return Stored(status, answer)
     return earlier(api_key, key, body) or Stored(status, answer)
+
+
+def forget(before: datetime) -> int:
+    """Drop answers that were given before this moment: they hold a channel's own ids, and nobody repeats so late."""
+    return IdempotencyKey.objects.filter(at__lt=before).delete()[0]

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from decisioning import runtime
 from decisioning.features import population
-from decisioning.known import SESSION_GROUP
 from decisioning.plan import Plan, compile_release
 from offers import snapshot
 from offers.conditions.grammar import attributes_of
 from offers.conditions.vectorise import CategoryColumn, Columns, NumberColumn, columns_from_rows, evaluate_many
-from offers.register import ATTRIBUTES, STATES
+from offers.register import ATTRIBUTES, SESSION_GROUP, STATES
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]

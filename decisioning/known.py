@@ -10,7 +10,7 @@ from typing import Any
 from decisioning.features.online import Ledger, Profile, Read
 from decisioning.runtime import Engine
 from decisioning.types import Known
-from offers.register import ATTRIBUTES, GROUPS
+from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP
 
 # The personalisation level that a customer must have granted before a group is read at all; each includes the lower.
 LEVELS = ("basic", "moderate", "advanced")
@@ -22,7 +22,6 @@ LEVEL_OF_GROUP = {
     "product_affinity": "moderate",
     "spend_behaviour": "moderate",
 }
-SESSION_GROUP = "session_context"
 _DEFAULTS = {
     group: {name: declared.default for name, declared in ATTRIBUTES.items() if declared.group == group}
     for group in GROUPS

@@ -110,8 +110,11 @@ def _row(position: int, arm: str, context: bytes, kind: str, now: datetime) -> R
 
 def _rewards(work: Sequence[RewardWork], plan: Plan, position: int, now: datetime) -> list[RewardLog]:
     """One row for each target whose outcomes call for more than the log holds; so nothing is ever learned twice."""
-    targets = list(dict.fromkeys((row.decision_id, row.offer) for row in work))
-    decisions = decision_log.many([decision for decision, _ in targets])
+    asked = dict.fromkeys((row.decision_id, row.offer) for row in work)
+    decisions = decision_log.many([decision for decision, _ in asked])
+    targets = [target for target in asked if target[0] in decisions]
+    if len(targets) < len(asked):  # their month was retired meanwhile; nothing else may wait for them
+        logger.error("%s outcomes are of decisions that are gone, and are not learned", len(asked) - len(targets))
     due = _due(targets, decisions)
     logged = _logged(decisions)
     rows: list[RewardLog] = []

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from decisioning import decision_log, events
 from decisioning.events import Accepted, Rejection
 from decisioning.features import stored
-from decisioning.models import Consent, Outcome, RewardWork
+from decisioning.models import Consent, Outcome, Presentation, RewardWork
 from decisioning.models import Decision as DecisionRow
 
 TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out")
@@ -44,6 +44,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
     decisions = decision_log.many([event.decision_id for _, event in batch])
     rejected: list[Rejection] = []
     good: list[tuple[int, Event, DecisionRow, str]] = []
+    shown = _shown(list(decisions.values()))
     for index, event in batch:
         row = decisions.get(event.decision_id)
         if row is None:
@@ -52,6 +53,8 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
         arm = {choice.offer: choice.arm for choice in decision_log.result(row).choices}.get(event.offer)
         if arm is None:
             rejected.append(Rejection(index, "UNKNOWN_OFFER", f"this decision did not choose {event.offer}"))
+        elif (row.id, event.offer) not in shown:
+            rejected.append(Rejection(index, "NOT_SHOWN", f"no channel was given {event.offer} by this decision"))
         elif not row.made_at - CLOCK_SKEW <= event.occurred_at <= now + CLOCK_SKEW:
             rejected.append(Rejection(index, "OUT_OF_TIME", "occurred_at is before the decision or in the future"))
         else:
@@ -84,6 +87,14 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         customers=frozenset(row.customer_id for row in opted_out),
     )
+
+
+def _shown(rows: Sequence[DecisionRow]) -> set[tuple[UUID, str]]:
+    """What any channel was given of these decisions: the rest was ranked, but nobody can have seen it."""
+    given = Presentation.objects.filter(
+        customer_id__in={row.customer_id for row in rows}, decision_id__in=[row.id for row in rows]
+    )
+    return {(decision, offer) for decision, offers in given.values_list("decision_id", "offers") for offer in offers}
 
 
 def refresh(customers: frozenset[int]) -> None:

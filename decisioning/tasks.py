@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
 from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from decisioning import learn, partitions, rebuild, retraining, scoring, store
+from decisioning import idempotency, learn, partitions, rebuild, retraining, scoring, store
 
+KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
 _WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent again
 
 
@@ -41,7 +43,8 @@ def heal() -> int:
 
 @shared_task(queue="default")
 def keep_partitions() -> int:
-    """Make next months' partitions, seal closed ones, retire those past retention."""
+    """Make next months' partitions, seal closed ones, retire those past retention; and forget old answers."""
+    idempotency.forget(timezone.now() - KEPT)
     return partitions.keep(timezone.now())
 
 

@@ -141,6 +141,8 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
     }
 )
 
+SESSION_GROUP = "session_context"  # the group that belongs to a moment and not to a customer
+
 ANY_USE: frozenset[Use] = frozenset({"rule", "model", "arm", "boost"})
 RULE_ONLY: frozenset[Use] = frozenset({"rule"})
 # A close proxy as context of an arm or a boost is treatment by the protected characteristic behind it.

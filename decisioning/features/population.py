@@ -14,9 +14,9 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from decisioning.features import session
-from decisioning.known import SESSION_GROUP, held
+from decisioning.known import held
 from decisioning.models import Customer
-from offers.register import ATTRIBUTES
+from offers.register import ATTRIBUTES, SESSION_GROUP
 
 CHUNK = 20_000  # customers; with every attribute of the register some 80 MB
 
@@ -24,7 +24,7 @@ _LATEST = """
 SELECT DISTINCT ON (customer_id, "group") customer_id, "group", extract(epoch FROM occurred_at)::float8, values::text
 FROM decisioning_featurerow
 WHERE customer_id = ANY(%s) AND "group" = ANY(%s)
-ORDER BY customer_id, "group", known_at DESC
+ORDER BY customer_id, "group", occurred_at DESC, known_at DESC
 """
 _LEVELS = """
 SELECT customer_id, array_agg(purpose || ':' || channel) FROM decisioning_consent

@@ -23,7 +23,7 @@ SELECT c.id, c.token, c.suppressed,
             WHERE s.customer_id = c.id AND s.granted), '{}'),
   coalesce((SELECT jsonb_object_agg(f."group", jsonb_build_array(extract(epoch FROM f.occurred_at), f.values))
             FROM (SELECT DISTINCT ON ("group") "group", occurred_at, values FROM decisioning_featurerow
-                  WHERE customer_id = c.id ORDER BY "group", known_at DESC) f), '{}'),
+                  WHERE customer_id = c.id ORDER BY "group", occurred_at DESC, known_at DESC) f), '{}'),
   (SELECT jsonb_build_object('model', p.model, 'by', p.scores) FROM decisioning_precomputedscore p
    WHERE p.customer_id = c.id),
   (SELECT jsonb_build_object('sequence', l.sequence, 'contacts', l.contacts) FROM decisioning_capledger l
@@ -107,11 +107,15 @@ def materialise(*, first: int = 0, last: int | None = None, only_missing: bool =
             rows = cursor.fetchall()
         if not rows:
             return
+        moments = session.recompute([row[0] for row in rows])
         pipe = store.client().pipeline(transaction=False)
         for row in rows:
             profile, ledger = _encode(row)
             pipe.set(store.profile_key(row[1]), profile, ex=store.PROFILE_SECONDS, nx=only_missing)
             pipe.set(store.contacts_key(row[1]), ledger, ex=store.CONTACTS_SECONDS, nx=True)
+            if row[0] in moments:
+                moment = orjson.dumps(moments[row[0]])
+                pipe.set(store.session_key(row[1]), moment, ex=store.SESSION_SECONDS, nx=only_missing)
         pipe.execute()
         yield len(rows)
         position = rows[-1][0] + 1

@@ -3,6 +3,7 @@
 import numpy as np
 
 from decisioning.case import Case, Floats
+from offers.register import SESSION_GROUP
 
 
 def apply(case: Case) -> None:
@@ -23,7 +24,9 @@ def apply(case: Case) -> None:
 
 def _precomputed_serves(case: Case) -> bool:
     """Whether this decision has nothing that the nightly score did not know."""
-    return not case.request.context and all(key in case.known.precomputed for key in _keys(case))
+    if case.request.context or SESSION_GROUP in case.known.ages:
+        return False
+    return all(key in case.known.precomputed for key in _keys(case))
 
 
 def _keys(case: Case) -> list[str]:

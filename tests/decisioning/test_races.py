@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from django.db.utils import DatabaseError
 from django.utils import timezone
 
-from decisioning import learn, outcomes, reward_log, runtime, serve
+from decisioning import decision_log, learn, outcomes, reward_log, runtime, serve
 from decisioning.models import Decision, Outcome, Presentation, RewardLog, RewardWork, SessionLease
 from tests import bank, catalogue
 
@@ -116,6 +116,17 @@ def test_an_unknown_decision_or_offer_is_rejected_by_name(product: None) -> None
         now,
     )
     assert [row.code for row in taken.rejected] == ["UNKNOWN_DECISION", "UNKNOWN_OFFER"]
+
+
+def test_an_offer_that_was_ranked_but_never_shown_has_no_outcome(product: None) -> None:
+    answer = ask("one", limit=1)
+    assert answer.decision_id
+    ranked = decision_log.result(decision_log.get(answer.decision_id)).choices
+    now = timezone.now()
+    second = outcomes.Event("a", answer.decision_id, ranked[1].offer, "click", now, None)
+    assert [row.code for row in outcomes.take([(0, second)], now).rejected] == ["NOT_SHOWN"]
+    ask("one", channel="web", limit=3)  # a second channel has room for it
+    assert outcomes.take([(0, second)], timezone.now()).accepted == 1
 
 
 def test_decisions_and_outcomes_cannot_be_changed_by_anybody(product: None) -> None:

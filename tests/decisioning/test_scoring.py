@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from decisioning import decision_log, learn, outcomes, retraining, runtime, scoring, serve, store
+from decisioning import customer_signals, decision_log, learn, outcomes, retraining, runtime, scoring, serve, store
 from decisioning.models import Consent, Decision, FeatureRow, Job, ModelVersion, PrecomputedScore
 from decisioning.propensity import dataset
 from decisioning.propensity.encoding import OfferRow
@@ -53,6 +53,17 @@ def test_the_nightly_score_is_really_what_serves_and_a_session_is_scored_anew() 
     bank.warm()
     assert propensities(ask(1, {})) == {0.4321}
     assert propensities(ask(2, {"device_type": "app"})) != {0.4321}
+
+
+def test_a_session_that_only_signals_know_is_scored_anew() -> None:
+    scoring.score_population(timezone.now())
+    PrecomputedScore.objects.update(scores=dict.fromkeys(runtime.plan(1).offers, 0.4321))
+    now = timezone.now()
+    event = customer_signals.Event("e", "C-1", "login", now, {"device_type": "app"})
+    customer_signals.refresh(customer_signals.take([(0, event)], now).customers)
+    store.client().flushdb()
+    bank.warm()
+    assert propensities(ask(1, {})) != {0.4321}
 
 
 def test_a_score_uses_no_group_that_consent_withholds() -> None:
