@@ -15,13 +15,13 @@ from console.bank import changes, customers, history, staff
 from console.bank.changes import Proposal
 from console.bank.people import CHUNK
 from console.bank.sessions import MOST_VISITORS
+from console.demo_access import JOB
 from decisioning import jobs, learn, rebuild, retraining, scoring
 from decisioning.features import stored
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
 from fairness import audit
 from fairness.models import FairnessAudit
 
-JOB = "seed_demo"
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
 
 Progress = Callable[[str, int, int], None]  # step, done, total
