@@ -178,9 +178,22 @@ def _verdict(group: GroupCounts, reference: GroupCounts, ratio: float | None, *,
     if all_keys and (counted or _evident(group, reference)):
         return Verdict.FAIL
     needed = needed_n(group, reference)
-    if not counted or needed is None or group.total < needed:
+    if needed is None or group.total < needed:
         return Verdict.TOO_LITTLE_DATA
+    if not counted:
+        settled = min(group.total, reference.total) >= needed and _settled(group, reference)
+        return Verdict.PASS if settled else Verdict.TOO_LITTLE_DATA
     return Verdict.WATCH if ratio < WATCH - _LAST_BITS else Verdict.PASS
+
+
+def _settled(group: GroupCounts, reference: GroupCounts) -> bool:
+    """Whether the ratio cannot lie under the watch line, even with each rate at the unkind end of its interval.
+
+    Where nearly everybody is favourable there are never ten unfavourable people, however many thousands were counted:
+    to call that too little data would teach its readers to pass over the words.
+    """
+    low, high = intervals.wilson_interval(group).low, intervals.wilson_interval(reference).high
+    return low / high >= WATCH
 
 
 def _evident(group: GroupCounts, reference: GroupCounts) -> bool:

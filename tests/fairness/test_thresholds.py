@@ -41,7 +41,9 @@ def simulated(rng: np.random.Generator, rates: Mapping[str, float], sizes: Mappi
         pytest.param((9, 18), (500, 1000), Verdict.TOO_LITTLE_DATA, id="nine people favourable"),
         pytest.param((15, 150), (100, 1000), Verdict.TOO_LITTLE_DATA, id="at parity, but without the power to say so"),
         pytest.param((7, 100), (100, 1000), Verdict.TOO_LITTLE_DATA, id="0.70, without the power to say so"),
-        pytest.param((995, 1000), (998, 1000), Verdict.TOO_LITTLE_DATA, id="fewer than ten unfavourable"),
+        pytest.param((95, 100), (98, 100), Verdict.TOO_LITTLE_DATA, id="fewer than ten unfavourable, of a hundred"),
+        pytest.param((995, 1000), (998, 1000), Verdict.PASS, id="fewer than ten unfavourable, of thousands"),
+        pytest.param((35, 35), (10, 10), Verdict.TOO_LITTLE_DATA, id="everybody, of a few"),
         pytest.param((0, 0), (500, 1000), Verdict.UNDEFINED, id="empty group"),
         pytest.param((5, 10), (0, 1000), Verdict.UNDEFINED, id="nobody of the reference"),
     ],
@@ -177,8 +179,11 @@ cells = st.one_of(st.integers(0, 15), st.integers(0, 20_000))
 def test_json_holds_no_nan_and_never_reassures_on_little_data(a: int, b: int, c: int, d: int) -> None:
     row = judge((a, a + b), (c, c + d))
     json.dumps(row.to_json(), allow_nan=False)
-    if min(a, b, c, d) < 10 or (row.needed_n is not None and row.total < row.needed_n):
+    if min(a, c) < 10 or (row.needed_n is not None and row.total < row.needed_n):
         assert row.verdict not in (Verdict.PASS, Verdict.WATCH)
+    if min(b, d) < 10 and row.verdict is Verdict.PASS:  # nearly everybody, and enough of them to say so
+        assert min(a + b, c + d) >= (row.needed_n or 0)
+        assert min(a / (a + b), c / (c + d)) > 0.9
     if row.verdict is Verdict.FAIL:
         assert row.practical
         assert row.statistical
