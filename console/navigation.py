@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
 from console.access import read_roles
+from console.bank import staff
 from console.waiting import changes_waiting_for
 from offers import roles
 from offers.models import Release
@@ -59,7 +59,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             "areas": _areas(request, person, waiting),
             "release": Release.objects.values("number", "published_at").order_by("-number").first(),
             "role": ", ".join(roles.ROLES[role].lower() for role in sorted(roles.roles_of(person))) or "no role",
-            "environment": "demo" if settings.DEMO else "",
+            "environment": "demo" if staff.is_demo() else "",
             "query": request.GET.get("q", "") if request.path == reverse("search") else "",
         }
     }

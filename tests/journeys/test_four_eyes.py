@@ -76,7 +76,8 @@ def test_a_marketer_sees_the_message_while_writing_it_and_proposes_it(site: Site
     expect(wording.locator(".surface")).to_contain_text("Your first card, no fee")
     page.get_by_label("What changes, in a line").fill("A plainer headline")
     page.get_by_role("button", name="Submit for review").click()
-    expect(page.get_by_text("Your first card, no fee")).to_be_visible()
+    expect(page.get_by_role("insertion")).to_contain_text("Your first card, no fee")
+    expect(page.get_by_role("figure", name="Mobile app")).to_contain_text("Your first card, no fee")
     expect(page.locator(".chip", has_text="in review").first).to_be_visible()
 
 
