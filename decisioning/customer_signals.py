@@ -39,14 +39,19 @@ def _choice(attribute: str) -> _Check:
 
 
 _AMOUNT, _RATIO = _number(-1e9, 1e9), _number(0, 10)
-_KEY: _Check = lambda value: isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,58}", value) is not None  # noqa: E731
+
+
+def _key(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,58}", value) is not None
+
+
 _SESSION = {"entry_point": _choice("entry_point"), "device_type": _choice("device_type"),
             "session_risk_score": _number(0, 1), "seconds": _number(0, 86400)}  # fmt: skip
 
 # Type: fields that must be there, and fields that may be.
 PAYLOADS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
     "page_view": ({"page": _text(60)}, _SESSION),
-    "card_view": ({"card": _KEY}, _SESSION),
+    "card_view": ({"card": _key}, _SESSION),
     "login": ({}, _SESSION),
     "transaction": ({"amount": _AMOUNT}, {"mcc": _text(8), "channel": _text(20)}),
     "transaction_declined": ({"amount": _AMOUNT}, {"mcc": _text(8), "reason": _text(60)}),

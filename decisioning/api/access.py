@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
@@ -34,6 +36,6 @@ class Scoped(BasePermission):
     """The key has the scope that the view names."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        scope: str = view.scope  # type: ignore[attr-defined]
+        scope: str = cast(Any, view).scope
         self.message = f"This API key does not have the scope {scope}."
         return isinstance(request.user, credentials.Credential) and scope in request.user.scopes

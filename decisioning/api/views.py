@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -184,8 +185,9 @@ class EventsView(ChannelView):
         merged = sorted([*taken.rejected, *rejected], key=lambda item: item.index)
         return Response(answers.batch(Accepted(taken.accepted, taken.duplicates, merged)), status=202)
 
+    @abstractmethod
     def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
-        raise NotImplementedError
+        """Hand the valid events, with their places in the batch, to the domain."""
 
 
 class Signals(EventsView):
