@@ -150,9 +150,7 @@ def chunk(seed: int, number: int) -> People:
     segment = rng.choice(len(SEGMENTS), CHUNK, p=[one.share for one in SEGMENTS])
     region = rng.choice(len(REGIONS), CHUNK, p=REGION_SHARES)
     quality = rng.normal(*np.array([one.quality for one in SEGMENTS])[segment].T)
-    ages = np.array([one.age for one in SEGMENTS])[segment]
-    age = ages[:, 0] + (ages[:, 1] - ages[:, 0]) * rng.beta(1.4, 1.8, CHUNK)
-    age = np.where(rng.random(CHUNK) < 0.04, rng.uniform(18, 88, CHUNK), age)  # nobody is all of one kind
+    age = _ages(rng, segment)
     income = np.array([one.income for one in SEGMENTS])[segment] * np.exp(rng.normal(0.10 * quality, 0.28))
     utilisation = _unit(1 / (1 + np.exp(1.0 + 1.1 * quality + rng.normal(0, 0.7, CHUNK))))
     spend_90d = income * 3 * np.clip(rng.normal(0.42, 0.12, CHUNK), 0.1, 0.9)
@@ -190,6 +188,13 @@ def chunk(seed: int, number: int) -> People:
         consent=_consents(rng),
         suppressed=rng.random(CHUNK) < 0.01,
     )
+
+
+def _ages(rng: np.random.Generator, segment: Integers) -> Floats:
+    """Years, within the segment's range; 4 in 100 are of any age, since nobody is all of one kind."""
+    ages = np.array([one.age for one in SEGMENTS])[segment]
+    age = ages[:, 0] + (ages[:, 1] - ages[:, 0]) * rng.beta(1.4, 1.8, CHUNK)
+    return np.where(rng.random(CHUNK) < 0.04, rng.uniform(18, 88, CHUNK), age)
 
 
 def _unit(values: Floats) -> Floats:
