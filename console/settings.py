@@ -27,6 +27,8 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")
 REDIS_URL = os.environ.get("REDIS_URL", "")
 DEMO = not DATABASE_URL and not REDIS_URL
 
+UNDER_DEMO = _flag("CANDOR_DEMO", default=False)  # set by `make demo` for what it starts, also on given servers
+
 if bool(DATABASE_URL) != bool(REDIS_URL):
     raise ImproperlyConfigured("Set DATABASE_URL and REDIS_URL, or neither: with neither, the demo starts its own.")
 if not DEMO and not os.environ.get("SECRET_KEY"):

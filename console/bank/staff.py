@@ -35,7 +35,9 @@ class NotTheDemo(RuntimeError):
 def ensure(now: datetime) -> None:
     """Make the people and keys that are missing; what the file does not tell any more is made anew."""
     if not is_demo():
-        raise NotTheDemo("the demo's sign-ins are only made on the demo's own servers, under var/")
+        raise NotTheDemo("the demo's sign-ins are only made by `make demo`, or on its own servers under var/")
+    if User.objects.exclude(username__in=PEOPLE).exists():
+        raise NotTheDemo("this database has people whom the demo did not make; give the demo an empty one")
     kept = read()
     with transaction.atomic():
         users = [_person(name, kept, now) for name in PEOPLE]
@@ -45,7 +47,9 @@ def ensure(now: datetime) -> None:
 
 
 def is_demo() -> bool:
-    """Whether the database is the embedded one: its address is derived from the demo's own secret."""
+    """Whether `make demo` runs this process, or the database is the embedded one."""
+    if settings.UNDER_DEMO:
+        return True
     try:
         known = json.loads((embedded.VAR / "servers.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):

@@ -53,7 +53,7 @@ class Command(BaseCommand):
         _refuse_port_in_use(port)
         self._say("Starting the servers ...")
         with _servers() as servers:
-            supervisor.environment |= servers.environment() if servers else {"HTTPS": "0"}
+            supervisor.environment |= {**(servers.environment() if servers else {"HTTPS": "0"}), "CANDOR_DEMO": "1"}
             try:
                 self._migrate(supervisor)
                 _start_children(supervisor, port)
