@@ -264,7 +264,7 @@ class Presentation(models.Model):
     pk = models.CompositePrimaryKey("customer_id", "id")
     id = models.UUIDField()
     customer_id = CUSTOMER()
-    decision_id = models.UUIDField(db_index=True)
+    decision_id = models.UUIDField()  # found by customer: a session has a handful
     channel = models.CharField(max_length=20)
     placement = models.CharField(max_length=60)
     at = models.DateTimeField()
