@@ -1,7 +1,7 @@
 """Contact caps, counted over calendar days in UTC; a cap that is reached ends the customer's or the offer's turn."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from decisioning.case import Case
@@ -50,3 +50,12 @@ def counted(contacts: Contacts, offers: tuple[str, ...], now: datetime) -> dict[
     for key in (EVERYTHING, *offers):
         today[key] = today.get(key, 0) + 1
     return kept
+
+
+def also(contacts: Contacts, names: Iterable[str], day: str) -> dict[str, dict[str, int]]:
+    """The contacts after the same decision has shown more of its offers."""
+    result = {key: dict(counts) for key, counts in contacts.items()}
+    counts = result.setdefault(day, {})
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return result

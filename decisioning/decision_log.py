@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 
 from decisioning import identity, partitions, records
 from decisioning.models import Decision as DecisionRow
+from decisioning.models import Presentation
 from decisioning.types import Decision, DecisionRequest, Known
 from offers import canonical
 
@@ -61,8 +62,22 @@ SELECT count(*) FROM ledger
 _PRESENT = """
 INSERT INTO decisioning_presentation (id, customer_id, decision_id, channel, placement, at, offers, reason, release,
   inputs, result)
-SELECT %s, %s, %s, %s, %s, %s, %s::varchar[], %s, %s, %s, %s FROM offers_stopepoch
-WHERE epoch = %s AND %s IN (SELECT customer_id FROM decisioning_capledger WHERE sequence = %s)
+SELECT %(id)s, customer_id, %(decision)s, %(channel)s, %(placement)s, %(now)s, %(offers)s::varchar[], %(reason)s,
+  %(release)s, %(inputs)s, %(result)s FROM decisioning_capledger
+WHERE customer_id = %(customer)s AND sequence = %(sequence)s
+  AND EXISTS (SELECT 1 FROM offers_stopepoch WHERE epoch = %(epoch)s)
+"""
+_PRESENT_AND_COUNT = """
+WITH ledger AS (
+  UPDATE decisioning_capledger SET sequence = sequence + 1, contacts = %(contacts)s::jsonb
+  WHERE customer_id = %(customer)s AND sequence = %(sequence)s
+    AND EXISTS (SELECT 1 FROM offers_stopepoch WHERE epoch = %(epoch)s)
+  RETURNING customer_id
+)
+INSERT INTO decisioning_presentation (id, customer_id, decision_id, channel, placement, at, offers, reason, release,
+  inputs, result)
+SELECT %(id)s, customer_id, %(decision)s, %(channel)s, %(placement)s, %(now)s, %(offers)s::varchar[], %(reason)s,
+  %(release)s, %(inputs)s, %(result)s FROM ledger
 """
 
 
@@ -176,6 +191,12 @@ def many(ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
     return {row.id: row for row in DecisionRow.objects.filter(id__in=ids)}
 
 
+def shown_so_far(row: DecisionRow) -> frozenset[str]:
+    """The offers of a decision that any channel was given; those are what the caps have counted."""
+    given = Presentation.objects.filter(customer_id=row.customer_id, decision_id=row.id)
+    return frozenset(offer for offers in given.values_list("offers", flat=True) for offer in offers)
+
+
 def present_again(
     row: DecisionRow,
     request: DecisionRequest,
@@ -186,18 +207,20 @@ def present_again(
     release: int,
     stop_epoch: int,
     ledger_sequence: int,
+    contacts: bytes | None,
 ) -> bool:
-    """Append what a further channel was given of a decision, and the release that it was checked against.
+    """Append what a further channel was given of a decision, and the release that it was checked against. `contacts`,
+    where offers are shown for the first time, is the ledger with them.
 
     False: a stop, a consent or a count changed since its inputs were read, and nothing was written.
     """
-    result = canonical.dumps({"offers": list(shown), "reason": reason})
+    parameters: dict[str, Any] = {
+        "id": identity.new_id(request.now), "customer": row.customer_id, "decision": row.id,
+        "channel": request.channel, "placement": request.placement, "now": request.now, "offers": _array(shown),
+        "reason": reason, "release": release, "inputs": content,
+        "result": canonical.dumps({"offers": list(shown), "reason": reason}), "epoch": stop_epoch,
+        "sequence": ledger_sequence, "contacts": contacts.decode() if contacts else None,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(
-            _PRESENT,
-            [
-                identity.new_id(request.now), row.customer_id, row.id, request.channel, request.placement, request.now,
-                list(shown), reason, release, content, result, stop_epoch, row.customer_id, ledger_sequence,
-            ],
-        )  # fmt: skip
+        cursor.execute(_PRESENT_AND_COUNT if contacts else _PRESENT, parameters)
         return bool(cursor.rowcount)

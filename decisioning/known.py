@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,7 +78,7 @@ def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime)
     )
 
 
-def without(ledger: Ledger, offers: tuple[str, ...], day: str) -> dict[str, dict[str, int]]:
+def without(ledger: Ledger, offers: Iterable[str], day: str) -> dict[str, dict[str, int]]:
     """The contacts before a decision of this day that showed these offers: a repeat is not held against itself."""
     contacts = {key: dict(counts) for key, counts in ledger.contacts.items()}
     for key in ("*", *offers):

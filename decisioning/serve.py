@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -76,7 +76,7 @@ def ask(request: Ask, now: datetime) -> Answer:
             read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
         )
         if read.lease and not request.dry_run:
-            answer = _again(read.lease, asked, read, engine)
+            answer = _again(asked, token, read, engine)
         else:
             answer = _decide(asked, request, token, read, engine)
         if answer:
@@ -134,32 +134,47 @@ def _remember(token: str, asked: DecisionRequest, decision_id: UUID, ledger: byt
         logger.warning("decision %s is committed, redis is behind: %s", decision_id, error)
 
 
-def _again(decision_id: UUID, asked: DecisionRequest, read: online.Read, engine: runtime.Engine) -> Answer | None:
+def _again(asked: DecisionRequest, token: str, read: online.Read, engine: runtime.Engine) -> Answer | None:
     """The session's decision for this caller: after stops, consent, eligibility and caps are checked again. None where
     the commit found that what they were checked against is out of date."""
-    row = decision_log.get(decision_id, asked.customer)
-    decision = decision_log.result(row)
-    known = _for_presentation(row, decision, known_of(read, engine, asked.context, asked.now), read)
+    assert read.lease is not None
+    row = decision_log.get(read.lease, asked.customer)
+    decision, before = decision_log.result(row), decision_log.shown_so_far(row)
+    known = _for_presentation(row, before, known_of(read, engine, asked.context, asked.now), read)
     if decision.reason:
         presented = delivery.Presented((), decision.reason)
     else:
         presented = delivery.present(decision.choices, asked, known, engine.plan)
     shown = [item.choice.offer for item in presented.shown]
+    contacts = _counted(read.ledger, before, shown, row)
     if not decision_log.present_again(
         row, asked, records.inputs_to_bytes(asked, known), shown, presented.reason,
         release=engine.plan.release.number, stop_epoch=engine.stop_epoch, ledger_sequence=read.ledger.sequence,
+        contacts=canonical.dumps(contacts) if contacts else None,
     ):  # fmt: skip
         return None
+    if contacts:
+        ledger = read.ledger.encode(read.ledger.sequence + 1, contacts)
+        _remember(token, asked, row.id, ledger, engine.plan.release.ranking.lease_minutes)
     return Answer(
         row.id, row.made_at, row.expires_at, True, presented, (*row.degraded, *read.degraded), known.withheld,
         row.release, row.model, row.posterior, engine,
     )  # fmt: skip
 
 
-def _for_presentation(row: DecisionRow, decision: Decision, known: Known, read: online.Read) -> Known:
+def _counted(
+    ledger: online.Ledger, before: frozenset[str], shown: Sequence[str], row: DecisionRow
+) -> Mapping[str, Mapping[str, int]] | None:
+    """The contacts with what this channel shows and no channel has shown before; None if there is nothing of that."""
+    fresh = [offer for offer in shown if offer not in before]
+    if not fresh:
+        return None
+    first = () if before else (caps.EVERYTHING,)
+    return caps.also(ledger.contacts, (*first, *fresh), row.made_at.date().isoformat())
+
+
+def _for_presentation(row: DecisionRow, before: frozenset[str], known: Known, read: online.Read) -> Known:
     """The decision's own contact is not held against it, and its session is known though this caller did not say."""
     first = decision_log.inputs(row)[0]
-    contacts = without(
-        read.ledger, tuple(choice.offer for choice in decision.choices[: first.limit]), row.made_at.date().isoformat()
-    ) if decision.choices else read.ledger.contacts  # fmt: skip
+    contacts = without(read.ledger, before, row.made_at.date().isoformat()) if before else read.ledger.contacts
     return replace(known, contacts=contacts, attributes={**session_values(first.context), **known.attributes})

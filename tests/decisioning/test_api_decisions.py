@@ -160,6 +160,22 @@ def test_caps_count_and_close(app: Channel) -> None:
     assert reasons == [None, None, "CAPPED"]
 
 
+def test_what_a_second_channel_shows_beyond_the_first_is_counted_once(app: Channel) -> None:
+    value = catalogue.content()
+    value["contact_policy"]["default"]["same_offer_per_week"] = 1
+    bank.publish(value)
+    first = app.decide(session="a", limit=1).json()["offers"]
+    web = Channel("web")
+    more = [offer["offer"] for offer in web.decide(session="a", limit=3).json()["offers"]]
+    assert len(more) == 3
+    assert [offer["offer"] for offer in web.decide(session="a", limit=3).json()["offers"]] == more
+    (day,) = CapLedger.objects.get().contacts.values()
+    assert day == {"*": 1, **dict.fromkeys(more, 1)}
+    assert first[0]["offer"] == more[0]
+    later = app.decide(session="b", limit=3).json()
+    assert [offer["offer"] for offer in later["offers"]] == ["all-cards"]
+
+
 def test_caps_hold_when_redis_has_lost_the_counts(app: Channel) -> None:
     value = catalogue.content()
     value["contact_policy"]["default"]["decisions_per_day"] = 1
