@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Max, Min
 from numpy.typing import NDArray
 
-from decisioning import decision_log, identity, impact, runtime
+from decisioning import activity, decision_log, identity, impact, runtime
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import LoggedDecision, Outcome
 from fairness import audit_worker, dataset, thresholds
@@ -97,7 +97,9 @@ def audit(now: datetime, *, source: str = DECISIONS, period: Period | None = Non
 def _from_decisions(period: Period) -> list[Funnel]:
     """Eligibility and exposure from the decisions of the period, read in bounded memory."""
     eligible, exposed = Funnel(ELIGIBLE), Funnel(EXPOSED)
-    rows = DecisionRow.objects.filter(id__gte=_first_id(period[0]), id__lt=_first_id(period[1])).order_by()
+    rows = DecisionRow.objects.filter(
+        id__gte=activity.first_id(period[0]), id__lt=activity.first_id(period[1])
+    ).order_by()
     with transaction.atomic():  # a cursor that outlives its transaction would copy every decision to disk first
         for row in rows.only("id", "customer_id", "release", "reason", "offer", "result").iterator(chunk_size=2000):
             if row.reason in _BEFORE_ELIGIBILITY:
@@ -194,11 +196,6 @@ def _store(
         detail={"audit": stored.pk, "verdict": verdict.value, "population": population}, now=now,
     )  # fmt: skip
     return stored
-
-
-def _first_id(at: datetime) -> UUID:
-    """The smallest decision id of a moment, so that the range of ids names the partitions to read."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def _month(decision: UUID) -> int:
