@@ -20,10 +20,17 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     command = arguments[1] if len(arguments) > 1 else "help"
     given = "DATABASE_URL" in os.environ or "REDIS_URL" in os.environ
-    if given or command in WITHOUT_SERVERS or command.startswith("-") or {"-h", "--help"} & set(arguments):
+    if given or needs_no_servers(command, arguments) or command.startswith("-") or {"-h", "--help"} & set(arguments):
         execute_from_command_line(arguments)
         return
     with_servers(command, arguments)
+
+
+def needs_no_servers(command: str, arguments: list[str]) -> bool:
+    """Whether the command touches no database; the simulator does so only to compare with a running product."""
+    if command == "simulate":
+        return not any(argument.startswith(("--live", "--check")) for argument in arguments)
+    return command in WITHOUT_SERVERS
 
 
 def with_servers(command: str, arguments: list[str]) -> None:
