@@ -120,7 +120,7 @@ class OfferForm(ProposalForm):
             "value": given["value"],
             "benefit_rank": given["benefit_rank"],
             "base_rate": round(given["base_rate"] / 100, 6),
-            "channels": [channel for channel in CHANNELS if channel in given["channels"]],
+            "channels": sorted(given["channels"]),  # a set: its order is no change
             "placements": given["placements"],
             "legal_basis": given["legal_basis"],
             **{

@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from console.templatetags.console import words
 from console.wording import attribute_name, attribute_value, offer_values
+from decisioning.explanation import RANKING
 from offers.register import GROUPS, attributes
 from offers.types import Offer
 
@@ -37,7 +38,9 @@ def trace(explained: Mapping[str, Any], customer: str, offer: Offer | None) -> d
         "headline": _headline(explained, customer),
         "funnel": _funnel(explained["funnel"]),
         "ranked": _ranked(explained["offers"]),
-        "refused": [_refused(offer) for offer in explained["offers"] if offer["ended"]],
+        "refused": [
+            _refused(offer) for offer in explained["offers"] if offer["ended"] and offer["ended"]["stage"] != RANKING
+        ],
         "contributions": _contributions(explained["offers"], offer),
         "known": _known(explained),
         "withheld": [GROUPS[name].meaning for name in explained["withheld"]],

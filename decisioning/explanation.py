@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from decisioning.types import Decision, Known
 from offers.conditions.describe import sentence, would_pass_if
 from offers.conditions.evaluate import trace
 
+# Reasons for the whole customer, and the stage that gives each.
+_CUSTOMER_STAGES = {
+    "NO_CONSENT": "consent", "SUPPRESSED": "consent", "HOLDOUT": "consent", "STOPPED": "stops", "CAPPED": "caps",
+}  # fmt: skip
+RANKING = "bandit"  # the stage that ends what scored lower
 STRONGEST = 8  # contributions listed for one offer
 
 
@@ -43,7 +49,7 @@ def explain(row: DecisionRow) -> dict[str, Any]:
         "groups": {name: {"age_seconds": age} for name, age in sorted(known.ages.items())},
         "known": dict(sorted(known.attributes.items())),
         "consents": sorted(known.consents),
-        "contacts": known.contacts,
+        "caps": {"policy": _policy(plan), "contacts": known.contacts},
         "boosts": _boosts(plan, known),
         "presentations": _presentations(row),
         "timings_us": {"decision": row.took_us, **stages},
@@ -56,14 +62,33 @@ def funnel(plan: Plan, decision: Decision) -> list[dict[str, Any]]:
     for refusal in decision.refusals:
         ended[refusal.stage] += 1
     left, steps = len(plan.offers), [{"stage": "catalogue", "left": len(plan.offers)}]
-    customer_stage = {"NO_CONSENT": "consent", "SUPPRESSED": "consent", "HOLDOUT": "consent", "STOPPED": "stops",
-                      "CAPPED": "caps"}  # fmt: skip
-    whole = customer_stage.get(decision.reason or "") if len(decision.refusals) < len(plan.offers) else None
+    whole = _whole(plan, decision)
     for stage in STAGES:
         left = 0 if stage == whole else left - ended[stage]
         steps.append({"stage": stage, "left": max(0, left)})
     steps.append({"stage": "chosen", "left": len(decision.choices)})
     return steps
+
+
+def _whole(plan: Plan, decision: Decision) -> str | None:
+    """The stage that ended the decision for the customer, and with it every offer that was still in."""
+    if len(decision.refusals) == len(plan.offers):
+        return None
+    return _CUSTOMER_STAGES.get(decision.reason or "")
+
+
+def _ended(key: str, plan: Plan, decision: Decision) -> dict[str, str] | None:
+    """The stage that ended an offer and why; None for what was chosen."""
+    refusal = next((refusal for refusal in decision.refusals if refusal.offer == key), None)
+    whole = _whole(plan, decision)
+    if refusal:
+        return {"stage": refusal.stage, "reason": refusal.reason, "by": refusal.by}
+    if whole:
+        return {"stage": whole, "reason": decision.reason or "", "by": ""}
+    if key in {choice.offer for choice in decision.choices}:
+        return None
+    ranked = key in {row.offer for row in decision.scored}
+    return {"stage": RANKING, "reason": "RANKED_LOWER" if ranked else "FALLBACK_NOT_NEEDED", "by": ""}
 
 
 def _in_order(plan: Plan, decision: Decision) -> list[str]:
@@ -80,7 +105,6 @@ def _in_order(plan: Plan, decision: Decision) -> list[str]:
 
 
 def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, Any]:
-    refusal = next((refusal for refusal in decision.refusals if refusal.offer == key), None)
     choice = next((choice for choice in decision.choices if choice.offer == key), None)
     scored = sorted((row for row in decision.scored if row.offer == key), key=lambda row: -row.score)
     return {
@@ -88,7 +112,7 @@ def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, 
         "name": plan.release.offers[key].name,
         "rank": choice.rank if choice else None,
         "action_probability": choice.action_probability if choice else None,
-        "ended": {"stage": refusal.stage, "reason": refusal.reason, "by": refusal.by} if refusal else None,
+        "ended": _ended(key, plan, decision),
         "rules": _rules(plan.offers.index(key), plan, known),
         "arms": [
             {
@@ -160,6 +184,11 @@ def _boosts(plan: Plan, known: Known) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _policy(plan: Plan) -> dict[str, float]:
+    """The caps in force; days are calendar days in UTC, a week is the seven that end today."""
+    return asdict(plan.release.contact_policy)
+
+
 def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
     """What each channel was given, in the words of the release that it was checked against."""
     arms = {choice.offer: choice.arm for choice in decision_log.result(row).choices}
@@ -170,7 +199,7 @@ def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
         for offer in item.offers:
             text = text_for(release, arms[offer], item.channel) if arms[offer] in release.arms else None
             if text:
-                copy[offer] = {"headline": text.headline, "body": text.body, "disclosure": text.disclosure}
+                copy[offer] = asdict(text)
         shown.append(
             {
                 "channel": item.channel, "placement": item.placement, "at": item.at.isoformat(),

@@ -23,6 +23,7 @@ from decisioning.serve import Contended, UnknownPlacement
 
 logger = logging.getLogger(__name__)
 
+PROBLEM = "application/problem+json"
 RETRY_SECONDS = 1
 LARGEST_BODY = 2 * 1024 * 1024  # bytes: a thousand events of two kilobytes
 
@@ -63,14 +64,13 @@ class Renderer(BaseRenderer):
 def problem(
     status: int, detail: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "errors": errors or [],
-    }
-    return Response(body, status=status, headers=headers, content_type="application/problem+json")
+    return Response(body(status, detail, errors), status=status, headers=headers, content_type=PROBLEM)
+
+
+def body(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """The members of RFC 9457, and the faulty fields."""
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": errors or []}
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:

@@ -121,6 +121,18 @@ class Batch(Strict):
     events = serializers.ListField(child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_EVENTS)
 
 
+class SignalBatch(serializers.Serializer[Any]):
+    """For the schema: what a good event of the envelope looks like."""
+
+    events = SignalEvent(many=True)
+
+
+class OutcomeBatch(serializers.Serializer[Any]):
+    """For the schema: what a good event of the envelope looks like."""
+
+    events = OutcomeEvent(many=True)
+
+
 class OfferAnswer(serializers.Serializer[Any]):
     rank = serializers.IntegerField()
     offer = serializers.CharField()

@@ -1,6 +1,6 @@
 """The addresses of the REST contract that this package answers."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from decisioning.api import views
 
@@ -11,4 +11,5 @@ urlpatterns = [
     path("decisions/<uuid:decision_id>/replay", views.Replay.as_view(), name="decision_replay"),
     path("signals", views.Signals.as_view(), name="signals"),
     path("outcomes", views.Outcomes.as_view(), name="outcomes"),
+    re_path("", views.nothing_here),
 ]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import orjson
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers as drf
@@ -34,6 +35,7 @@ from decisioning.models import Customer, Presentation
 from decisioning.models import Decision as DecisionRow
 
 _HEADER = "Idempotency-Key"
+_IDEMPOTENCY = OpenApiParameter(_HEADER, str, OpenApiParameter.HEADER)
 _PROBLEMS = {
     code: OpenApiResponse(serializers.Problem, description=text)
     for code, text in {
@@ -91,7 +93,7 @@ class Decisions(ChannelView):
     @extend_schema(
         request=serializers.DecisionQuestion,
         responses={201: serializers.DecisionAnswer, 200: serializers.DecisionAnswer, **_PROBLEMS},
-        parameters=[OpenApiParameter(_HEADER, str, OpenApiParameter.HEADER)],
+        parameters=[_IDEMPOTENCY],
     )
     def post(self, request: Request) -> Response:
         """Decide which offers a customer sees, or give the session's decision again."""
@@ -194,7 +196,11 @@ class Signals(EventsView):
     scope = "signal"
     event_serializer = serializers.SignalEvent
 
-    @extend_schema(request=serializers.Batch, responses={202: serializers.BatchAnswer, **_PROBLEMS})
+    @extend_schema(
+        request=serializers.SignalBatch,
+        responses={202: serializers.BatchAnswer, **_PROBLEMS},
+        parameters=[_IDEMPOTENCY],
+    )
     def post(self, request: Request) -> Response:
         """Up to 1,000 events of what customers did; the next decision knows them."""
         return super().post(request)
@@ -211,7 +217,11 @@ class Outcomes(EventsView):
     scope = "outcome"
     event_serializer = serializers.OutcomeEvent
 
-    @extend_schema(request=serializers.Batch, responses={202: serializers.BatchAnswer, **_PROBLEMS})
+    @extend_schema(
+        request=serializers.OutcomeBatch,
+        responses={202: serializers.BatchAnswer, **_PROBLEMS},
+        parameters=[_IDEMPOTENCY],
+    )
     def post(self, request: Request) -> Response:
         """Up to 1,000 events of what came of decisions; the bandit learns from them within a second."""
         return super().post(request)
@@ -231,3 +241,9 @@ def _sentence(event: serializers.Strict) -> str:
     """Every wrong field of one event, in one line."""
     faults = problems.faults("", drf.ValidationError(event.errors).get_full_details())
     return "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+
+
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    """An address that the contract does not have: a problem in JSON too, not a page."""
+    body = problems.body(404, f"There is nothing at {request.path}.")
+    return HttpResponse(orjson.dumps(body), status=404, content_type=problems.PROBLEM)

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -311,3 +312,42 @@ def test_a_decision_replays_after_a_newer_release_and_posterior(app: Channel) ->
     runtime.forget()
     for decision in (made, later):
         assert app.post(f"/decisions/{decision['decision_id']}/replay", b"").json()["identical"] is True
+
+
+def test_every_offer_says_which_stage_ended_it(app: Channel) -> None:
+    value = catalogue.content()
+    value["contact_policy"]["default"]["decisions_per_day"] = 1
+    bank.publish(value)
+    made, capped = app.decide(session="a", limit=1).json(), app.decide(session="b").json()
+    explained = app.get(f"/decisions/{made['decision_id']}/explanation").json()
+    stages = {offer["offer"]: (offer["ended"] or {}).get("reason") for offer in explained["offers"]}
+    assert stages.pop("all-cards") == "FALLBACK_NOT_NEEDED"
+    assert set(stages.values()) == {None}  # three are ranked for later channels
+    explained = app.get(f"/decisions/{capped['decision_id']}/explanation").json()
+    assert {offer["ended"]["stage"] for offer in explained["offers"]} == {"caps"}
+    assert explained["caps"]["policy"]["decisions_per_day"] == 1
+
+
+@pytest.mark.parametrize("path", ["/decisions/xyz", "/decisions/", "/nowhere"])
+def test_an_address_that_is_not_there_is_a_problem_too(app: Channel, path: str) -> None:
+    response = app.get(path)
+    assert response.status_code == 404
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == 404
+
+
+def test_a_key_is_made_and_revoked_from_a_shell(app: Channel, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("api_key", "--channel", "mobile_app", "--by", "rosa")
+    app.key = capsys.readouterr().out.strip()
+    assert app.decide().status_code == 201
+    call_command("api_key", "--revoke", app.key.split(".")[0], "--by", "rosa")
+    credentials.forget()
+    assert app.decide().status_code == 401
+    with pytest.raises(CommandError, match="no key nonsense"):
+        call_command("api_key", "--revoke", "nonsense", "--by", "rosa")
+
+
+def test_the_schema_names_the_key_and_the_events(app: Channel) -> None:
+    schema = app.client.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
+    assert schema["components"]["securitySchemes"]["ApiKey"]["name"] == "Authorization"
+    assert {"SignalEvent", "OutcomeEvent", "DecisionAnswer"} <= set(schema["components"]["schemas"])
