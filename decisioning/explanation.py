@@ -50,7 +50,7 @@ def explain(row: DecisionRow) -> dict[str, Any]:
         "known": dict(sorted(known.attributes.items())),
         "consents": sorted(known.consents),
         "caps": {"policy": _policy(plan), "contacts": known.contacts},
-        "boosts": _boosts(plan, known),
+        "boosts": _boosts(plan, decision, known),
         "presentations": _presentations(row),
         "timings_us": {"decision": row.took_us, **stages},
     }
@@ -174,14 +174,19 @@ def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, set | frozenset) else value
 
 
-def _boosts(plan: Plan, known: Known) -> list[dict[str, Any]]:
+def _boosts(plan: Plan, decision: Decision, known: Known) -> list[dict[str, Any]]:
+    """Every boost; `applied` where it holds and the decision came as far as the boosts."""
+    reached = bool(decision.scored)
     return [
         {
-            "boost": boost.key, "title": boost.title, "factor": boost.factor, "applied": holds is True,
+            "boost": boost.key,
+            "title": boost.title,
+            "factor": boost.factor,
+            "applied": reached and holds is True,
             "offers": [plan.offers[index] for index in offers],
         }
         for boost, offers, holds in zip(plan.boosts, plan.boost_offers, plan.boosted(known.attributes), strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _policy(plan: Plan) -> dict[str, float]:
