@@ -16,7 +16,7 @@ from typing import Any
 
 from console import embedded_postgres, embedded_redis, secret_key
 from console.faults import ServerFault
-from console.processes import Process, stop
+from console.processes import Process, stop, write_whole
 
 VAR = Path(__file__).resolve().parent.parent / "var"
 _OUTLIVING: list[subprocess.Popen[bytes]] = []
@@ -150,7 +150,7 @@ def _run(folder: Path, secret: str, durable: bool) -> _Run:
     for name, child in children.items():
         process = Process.of(child.pid)
         known[name] = {"pid": process.pid, "created": process.created, "port": ports[name]}
-    _write(folder, known)
+    write_whole(folder / "servers.json", known)
     return _Run(
         embedded_postgres.url(ports["postgres"], password["postgres"]),
         embedded_redis.url(ports["redis"], password["redis"]),
@@ -198,9 +198,3 @@ def _read(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return dict(content)
-
-
-def _write(folder: Path, known: dict[str, Any]) -> None:
-    draft = folder / "servers.json.new"
-    draft.write_text(json.dumps(known, indent=1))
-    draft.replace(folder / "servers.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import subprocess
 import time
@@ -80,3 +81,10 @@ def stop_stray(pid_file: Path, mark: str, sign: signal.Signals) -> None:
         if mark in " ".join(psutil.Process(pid).cmdline()):
             stop(Process.of(pid), sign)
     pid_file.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: object) -> None:
+    """Write JSON so that whoever reads it meanwhile sees the old file or the new one, never a part."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(json.dumps(content, indent=1))
+    draft.replace(path)

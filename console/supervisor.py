@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.processes import Process, stop
+from console.processes import Process, stop, write_whole
 
 GRACE_SECONDS = 10
 LONGEST_PAUSE = 30.0
@@ -109,7 +109,7 @@ class Supervisor:
                 if child.running is not None:
                     process = Process.of(child.running.pid)
                     rows.append({"name": child.name, "pid": process.pid, "created": process.created})
-        self._record.write_text(json.dumps(rows))
+        write_whole(self._record, rows)
 
     def _log(self, child: Child) -> Path:
         return self.folder / "log" / f"{child.name}.log"

@@ -114,10 +114,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_learned_twice(demo: Demo, t
         lambda: int(demo.json("servers.json")["redis"]["pid"]),
         lambda: int(demo.json("servers.json")["postgres"]["pid"]),
     ]
-    for victim in victims:
-        os.kill(victim(), signal.SIGKILL)
-        time.sleep(1.5)
-    said = client.communicate(timeout=240)[0]
+    try:
+        for victim in victims:
+            os.kill(victim(), signal.SIGKILL)
+            time.sleep(1.5)
+        said = client.communicate(timeout=240)[0]
+    finally:
+        client.kill()
+        client.communicate()
     assert client.returncode == 0, said
 
     check = demo.manage("simulate", "--check", str(log), "--customers", str(CUSTOMERS))
