@@ -10,18 +10,8 @@ from typing import Any
 from decisioning.features.online import Ledger, Profile, Read
 from decisioning.runtime import Engine
 from decisioning.types import Known
-from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP
+from offers.register import ATTRIBUTES, GROUPS, LEVELS, SESSION_GROUP
 
-# The personalisation level that a customer must have granted before a group is read at all; each includes the lower.
-LEVELS = ("basic", "moderate", "advanced")
-LEVEL_OF_GROUP = {
-    "credit_risk": "basic",
-    "account_state": "basic",
-    "lifecycle": "basic",
-    "session_context": "basic",
-    "product_affinity": "moderate",
-    "spend_behaviour": "moderate",
-}
 _DEFAULTS = {
     group: {name: declared.default for name, declared in ATTRIBUTES.items() if declared.group == group}
     for group in GROUPS
@@ -45,7 +35,7 @@ def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collec
     ages: dict[str, float] = {}
     withheld, stale = [], []
     for name, (since, values) in groups.items():
-        if LEVELS.index(LEVEL_OF_GROUP[name]) > allowed:
+        if LEVELS.index(GROUPS[name].level) > allowed:
             withheld.append(name)
             continue
         age = max(0.0, moment - since)

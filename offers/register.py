@@ -18,7 +18,20 @@ Source = Literal["own_txn", "application", "consumer_report", "session"]
 Use = Literal["rule", "model", "arm", "boost"]
 Value = bool | int | float | str | frozenset[str]
 
+Tier = Literal["real_time", "near_real_time", "batch"]
+Level = Literal["basic", "moderate", "advanced"]
+
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+# A number is computed, stored and compared at this resolution, so that a value is the same wherever it is kept.
+RESOLUTION: Mapping[Unit, float] = MappingProxyType(
+    {"points": 1, "ratio": 1e-4, "currency": 0.01, "count": 1, "months": 1, "days": 1, "seconds": 0.1, "score": 1e-4}
+)
+
+# The latency that a tier promises: from an event, or from the end of its period, to the next decision that uses it.
+PROMISE_SECONDS: Mapping[Tier, int] = MappingProxyType({"real_time": 1, "near_real_time": 15 * MINUTE, "batch": DAY})
+
+LEVELS: tuple[Level, ...] = ("basic", "moderate", "advanced")  # of personalisation; each includes the lower ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +40,21 @@ class Group:
 
     `when_stale` says what is served once a value is older than `freshness_seconds`: `last` keeps the last value and
     marks the decision, `default` serves the attribute's default, `missing` serves nothing, so that no rule passes.
+    `when_missing` says the same of a customer of whom the group was never known. `level` is the personalisation that a
+    customer must have granted before the group is read at all. `version` rises with every change of what an attribute
+    of the group means: a model trained on another version is not served.
     """
 
     name: str
     meaning: str
+    owner: str
+    tier: Tier
     freshness_seconds: int
     when_stale: Literal["last", "default", "missing"]
-    entity: Literal["customer", "session"]
+    when_missing: Literal["default", "missing"]
+    level: Level
+    version: int
+    entity: Literal["customer", "session"] = "customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +152,24 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
         group.name: group
         for group in (
             # Eligibility stands on credit risk: past its limit nothing is assumed and no rule on it passes.
-            Group("credit_risk", "credit risk", 35 * DAY, "missing", "customer"),
-            Group("account_state", "state of the accounts", DAY, "last", "customer"),
-            Group("spend_behaviour", "spending behaviour", 2 * DAY, "last", "customer"),
-            Group("product_affinity", "affinity to kinds of card", 7 * DAY, "default", "customer"),
-            Group("lifecycle", "relationship with the bank", 7 * DAY, "last", "customer"),
-            Group("session_context", "this session", 30 * MINUTE, "default", "session"),
+            Group("credit_risk", "credit risk", "Credit risk", "batch", 35 * DAY, "missing", "missing", "basic", 1),
+            Group("account_state", "state of the accounts", "Deposits and cards", "real_time", DAY, "last", "missing",
+                  "basic", 1),
+            Group("recent_activity", "recent activity", "Customer service", "near_real_time", DAY, "default", "default",
+                  "basic", 1),
+            Group("spend_behaviour", "spending behaviour", "Customer analytics", "batch", 2 * DAY, "last", "missing",
+                  "moderate", 1),
+            Group("product_affinity", "affinity to kinds of card", "Customer analytics", "batch", 7 * DAY, "default",
+                  "default", "moderate", 1),
+            Group("lifecycle", "relationship with the bank", "Customer analytics", "batch", 7 * DAY, "last", "missing",
+                  "basic", 1),
+            Group("text_interest", "interests from posts", "Customer analytics", "batch", 30 * DAY, "default",
+                  "default", "advanced", 1),
+            Group("session_context", "this session", "Digital channels", "real_time", 30 * MINUTE, "default", "default",
+                  "basic", 1, "session"),
         )
     }
-)
+)  # fmt: skip
 
 SESSION_GROUP = "session_context"  # the group that belongs to a moment and not to a customer
 
@@ -184,11 +214,12 @@ def _report(
     unit: Unit = "none",
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    statements: tuple[str, str] | None = None,
 ) -> Attribute:
     """Declare a credit risk attribute from a consumer report: usable for a firm offer only (15 USC 1681b(c))."""
     return _own(
         "credit_risk", name, type_, meaning, unit, bounds,
-        source="consumer_report", purpose="prescreen_firm_offer", choices=choices,
+        source="consumer_report", purpose="prescreen_firm_offer", choices=choices, statements=statements,
     )  # fmt: skip
 
 
@@ -207,6 +238,11 @@ def _session(
     )
 
 
+CARD_KINDS: Mapping[str, str] = MappingProxyType(
+    {"travel": "travel", "cashback": "cashback", "balance_transfer": "balance transfer", "student": "student",
+     "premium": "premium", "secured": "secured", "retail": "retail", "business": "business"}
+)  # fmt: skip
+
 _MONEY = (-1e9, 1e9)
 _SPEND = (0.0, 1e9)
 _SHARE = (0.0, 1.0)
@@ -219,6 +255,11 @@ _DECLARED = (
     _own("credit_risk", "debt_to_income", "number", "debt to income", "ratio", _TIMES_LIMIT, source="application"),
     _report("credit_rating", "category", "credit rating", choices=("low", "medium", "high")),
     _own("credit_risk", "on_time_payment_rate_12m", "number", "on-time payment rate over 12 months", "ratio", _SHARE),
+    _report("competitor_inquiry_30d", "boolean", "inquiry of another lender in the last 30 days",
+            statements=("another lender inquired in the last 30 days", "no other lender inquired in the last 30 days")),
+    # What is computed from a consumer report is one in law.
+    _report("risk_points", "integer", "financial risk points", "points", (0, 100)),
+    _report("risk_profile", "category", "financial risk profile", choices=("low", "moderate", "elevated", "high")),
 
     # Where a card may be sold is a matter of licences and law; where a customer lives also tells of origin.
     _own("account_state", "state", "category", "state of residence", basis_class="close_proxy", source="application",
@@ -249,6 +290,36 @@ _DECLARED = (
     _own("account_state", "large_purchase_7d", "boolean", "large purchase in the last 7 days",
          statements=("the customer made a large purchase in the last 7 days",
                      "the customer made no large purchase in the last 7 days")),
+    _own("account_state", "salary_change", "number", "change of salary against the months before", "ratio", (-1, 10)),
+    _own("account_state", "salary_changed_90d", "boolean", "salary change in the last 90 days",
+         statements=("the salary changed in the last 90 days", "the salary did not change in the last 90 days")),
+    _own("account_state", "balance_trend_90d", "number", "monthly balance trend over 90 days", "currency", _MONEY),
+    _own("account_state", "cash_flow_shortfall_30d", "boolean", "cash-flow shortfall in the next 30 days",
+         statements=("the balance is expected to fall below zero in the next 30 days",
+                     "the balance is not expected to fall below zero in the next 30 days")),
+    _own("account_state", "new_mortgage_180d", "boolean", "new mortgage in the last 180 days",
+         statements=("the customer took a mortgage in the last 180 days",
+                     "the customer took no mortgage in the last 180 days")),
+    # Tells of children (12 CFR 1002.5(d)(3)): a rule of service may use it, no score may.
+    _own("account_state", "first_child_180d", "boolean", "first child in the last 180 days", basis_class="close_proxy",
+         purpose="account_servicing", uses=RULE_ONLY,
+         statements=("the bank was told of a first child in the last 180 days",
+                     "the bank was told of no first child in the last 180 days")),
+
+    _own("recent_activity", "transactions_24h", "integer", "number of transactions in the last 24 hours", "count",
+         (0, 10_000), default=0),
+    _own("recent_activity", "spend_24h", "number", "spend in the last 24 hours", "currency", _SPEND, default=0.0),
+    _own("recent_activity", "declined_transaction_30d", "boolean", "declined transaction in the last 30 days",
+         statements=("a transaction was declined in the last 30 days",
+                     "no transaction was declined in the last 30 days"), default=False),
+    _own("recent_activity", "service_calls_7d", "integer", "number of service calls in the last 7 days", "count",
+         (0, 1_000), default=0),
+    _own("recent_activity", "complaint_30d", "boolean", "complaint in the last 30 days",
+         statements=("the customer complained in the last 30 days",
+                     "the customer did not complain in the last 30 days"), default=False),
+    _own("recent_activity", "alerts_acknowledged_7d", "integer", "number of alerts acknowledged in the last 7 days",
+         "count", (0, 1_000), default=0),
+    _own("recent_activity", "experiments", "set", "experiments with their variants", default=frozenset()),
 
     _own("spend_behaviour", "utilisation_90d", "number", "average credit utilisation over 90 days", "ratio",
          _TIMES_LIMIT),
@@ -261,24 +332,34 @@ _DECLARED = (
          (0, 100_000)),
     _own("spend_behaviour", "income_estimate_monthly", "number", "monthly income estimated from transactions",
          "currency", _SPEND),
+    _own("spend_behaviour", "income_band", "category", "monthly income band estimated from transactions",
+         choices=("below_2000", "2000_3999", "4000_6999", "7000_up")),
+    _own("spend_behaviour", "spend_30d", "number", "spend over 30 days", "currency", _SPEND),
     _own("spend_behaviour", "revolving", "boolean", "revolving balance",
          statements=("the customer carries a revolving balance", "the customer carries no revolving balance")),
 
     _own("lifecycle", "tenure_months", "integer", "time with the bank", "months", (0, 1_200)),
     _own("lifecycle", "lifecycle_stage", "category", "lifecycle stage",
          choices=("new", "developing", "mature", "at_risk", "churning")),
-    _own("lifecycle", "declined_transaction_30d", "boolean", "declined transaction in the last 30 days",
-         statements=("a transaction was declined in the last 30 days",
-                     "no transaction was declined in the last 30 days")),
+    _own("lifecycle", "churn_risk", "number", "churn risk", "score", _SHARE),
+    # Holds back marketing and says nothing of the customer: so no score, arm or boost may use it.
+    _own("lifecycle", "unusual_activity", "boolean", "unusual activity", uses=RULE_ONLY,
+         statements=("the customer's activity is unusual", "the customer's activity is not unusual")),
     _own("lifecycle", "branch_visits_90d", "integer", "number of branch visits in the last 90 days", "count",
          (0, 1_000)),
     _own("lifecycle", "commute_zone", "category", "commute zone", basis_class="close_proxy", uses=RULE_AND_MODEL,
          choices=("metro", "suburban", "rural", "islands")),
 
     *(_own("product_affinity", f"affinity_{kind}", "number", f"affinity to {label} cards", "score", _SHARE, default=0.0)
-      for kind, label in (("travel", "travel"), ("cashback", "cashback"), ("balance_transfer", "balance transfer"),
-                          ("student", "student"), ("premium", "premium"), ("secured", "secured"),
-                          ("retail", "retail"), ("business", "business"))),
+      for kind, label in CARD_KINDS.items()),
+
+    _own("text_interest", "text_posts_90d", "integer", "number of consented posts in the last 90 days", "count",
+         (0, 10_000), default=0),
+    _own("text_interest", "text_sentiment", "number", "sentiment of consented posts", "score", (-1.0, 1.0),
+         default=0.0),
+    *(_own("text_interest", f"text_interest_{kind}", "number", f"interest of consented posts in {label} cards", "score",
+           (-1.0, 1.0), default=0.0)
+      for kind, label in CARD_KINDS.items()),
 
     _session("entry_point", "category", "entry point of the session",
              choices=("push", "search", "email", "organic", "ad", "branch", "call", "other")),
@@ -286,10 +367,12 @@ _DECLARED = (
              choices=("app", "mobile", "desktop", "tablet", "phone", "terminal", "other")),
     _session("cards_viewed", "set", "cards viewed", default=frozenset()),
     _session("cards_viewed_count", "integer", "number of cards viewed", "count", (0, 10_000), default=0),
+    _session("pages_viewed_count", "integer", "number of pages viewed", "count", (0, 10_000), default=0),
     _session("seconds_on_cards_page", "number", "time on the cards page", "seconds", (0, 86_400), default=0),
     _session("session_risk_score", "number", "risk score of the session", "score", _SHARE),
     _session("transaction_amount", "number", "amount of the current transaction", "currency", _MONEY),
     _session("transaction_mcc", "category", "merchant category code of the current transaction"),
+    _session("transaction_channel", "category", "channel of the current transaction"),
 )  # fmt: skip
 
 ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({declared.name: declared for declared in _DECLARED})

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from console.bank import people, profiles
-from console.bank.people import CHANNEL_CONSENT, CHUNK, LEVELS, REGIONS, SPEND_KINDS, People
+from console.bank.people import CHANNEL_CONSENT, CHUNK, REGIONS, SPEND_KINDS, People
 from decisioning import identity, partitions
 from decisioning.models import Customer
 from fairness import vault
+from offers.register import LEVELS
 
 SOURCE = "demo"
 MONTHS = 6  # of transactions
@@ -99,7 +100,8 @@ def _features(chunk: People, part: slice, ids: Integers, opened: datetime) -> di
         values += rows
     moments = _moment(opened) - (np.array(ages) * 86_400e6).astype("timedelta64[us]")
     return {
-        "customer_id": np.concatenate(customers), "group": groups, "version": np.ones(len(groups), dtype=np.int16),
+        "customer_id": np.concatenate(customers), "group": groups, "source": [SOURCE] * len(groups),
+        "version": np.ones(len(groups), dtype=np.int16),
         "occurred_at": moments, "known_at": moments, "values": values,
     }  # fmt: skip
 

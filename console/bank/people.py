@@ -25,7 +25,6 @@ CHANNEL_CONSENT = {
     "mobile_app": 0.88, "web": 0.86, "email": 0.72, "sms": 0.45, "push": 0.50, "branch": 0.82, "call_centre": 0.38,
     "direct_mail": 0.60,
 }  # fmt: skip
-LEVELS = ("basic", "moderate", "advanced")
 
 
 @dataclass(frozen=True, slots=True)

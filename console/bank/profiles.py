@@ -12,7 +12,8 @@ from console.bank.people import CHUNK, FAMILIES, SPEND_KINDS, ZONES, People
 
 # Days before the bank's opening at which each group was last true; the bureau answers once a month.
 AGES = {
-    "account_state": 0.02, "spend_behaviour": 0.3, "lifecycle": 0.3, "product_affinity": 0.3, "credit_risk": 9.0,
+    "account_state": 0.02, "spend_behaviour": 0.3, "lifecycle": 0.3, "recent_activity": 0.02, "product_affinity": 0.3,
+    "credit_risk": 9.0,
 }  # fmt: skip
 BUREAU_BEFORE = 44.0
 _BANDS = ((580, "below_580"), (670, "580_669"), (740, "670_739"), (800, "740_799"), (851, "800_up"))
@@ -101,9 +102,13 @@ def _lifecycle(chunk: People) -> dict[str, list[Any]]:
     )  # fmt: skip
     return {
         "tenure_months": chunk.tenure_months.tolist(), "lifecycle_stage": stage.tolist(),
-        "declined_transaction_30d": chunk.declined.tolist(), "branch_visits_90d": chunk.branch_visits.tolist(),
+        "branch_visits_90d": chunk.branch_visits.tolist(),
         "commute_zone": np.array(ZONES)[chunk.zone].tolist(),
     }  # fmt: skip
+
+
+def _recent(chunk: People) -> dict[str, list[Any]]:
+    return {"declined_transaction_30d": chunk.declined.tolist()}
 
 
 def _affinity(chunk: People) -> dict[str, list[Any]]:
@@ -111,6 +116,6 @@ def _affinity(chunk: People) -> dict[str, list[Any]]:
 
 
 _GROUPS = {
-    "account_state": _account, "spend_behaviour": _spend, "lifecycle": _lifecycle, "product_affinity": _affinity,
-    "credit_risk": _credit_now,
+    "account_state": _account, "spend_behaviour": _spend, "lifecycle": _lifecycle, "recent_activity": _recent,
+    "product_affinity": _affinity, "credit_risk": _credit_now,
 }  # fmt: skip

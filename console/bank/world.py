@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from console.bank import catalogue, people, profiles, response, sessions
-from console.bank.people import CHANNEL_CONSENT, CHUNK, LEVELS
+from console.bank.people import CHANNEL_CONSENT, CHUNK
 from console.bank.response import REWARD_WEIGHTS, ArmTraits, Response
-from decisioning.known import LEVEL_OF_GROUP
 from decisioning.simulator import Result, Visit
 from offers import snapshot
-from offers.register import ATTRIBUTES
+from offers.register import ATTRIBUTES, GROUPS, LEVELS
 from offers.types import Release
 
 Floats = NDArray[np.float64]
@@ -85,7 +84,7 @@ def _readable(seed: int, number: int) -> list[dict[str, Any]]:
         {
             name: value
             for name, value in attributes.items()
-            if LEVELS.index(LEVEL_OF_GROUP[ATTRIBUTES[name].group]) <= max(0, level)
+            if LEVELS.index(GROUPS[ATTRIBUTES[name].group].level) <= max(0, level)
         }
         for attributes, level in zip(profiles.attributes(chunk), chunk.level.tolist(), strict=True)
     ]

@@ -26,10 +26,10 @@ SELECT external_id, token, %s, false, %s FROM unnest(%s::text[], %s::text[]) AS 
 ON CONFLICT (external_id) DO NOTHING
 """
 _FEATURES = """
-INSERT INTO decisioning_featurerow AS held (customer_id, "group", version, occurred_at, known_at, values)
-SELECT customer, name, 1, %s, %s, content::jsonb FROM unnest(%s::bigint[], %s::text[], %s::text[])
+INSERT INTO decisioning_featurerow AS held (customer_id, "group", source, version, occurred_at, known_at, values)
+SELECT customer, name, %s, 1, %s, %s, content::jsonb FROM unnest(%s::bigint[], %s::text[], %s::text[])
   AS row (customer, name, content)
-ON CONFLICT (customer_id, "group", known_at) DO UPDATE SET values = excluded.values
+ON CONFLICT (customer_id, "group", source, known_at) DO UPDATE SET values = excluded.values
   WHERE held.values IS DISTINCT FROM excluded.values
 """
 _CONSENTS = """
@@ -84,7 +84,7 @@ def store(batch: Batch, mapping: BankMapping, as_of: datetime) -> Surrogates:
     with transaction.atomic():
         _execute(_CUSTOMERS, mapping.name, as_of, *_named(mapping, [record.key for record in batch.customers]))
         surrogates = _surrogates(mapping, _referenced(batch))
-        _features(batch.customers, surrogates, as_of)
+        _features(batch.customers, surrogates, mapping.name, as_of)
         if mapping.consents:
             new = [surrogates[record.key] for record in batch.customers]
             _execute(_CONSENTS, f"mapping {mapping.name}", as_of, as_of, new, list(mapping.consents))
@@ -121,7 +121,7 @@ def _surrogates(mapping: BankMapping, keys: Collection[str]) -> Surrogates:
         return {external.removeprefix(prefix): surrogate for external, surrogate in cursor.fetchall()}
 
 
-def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, as_of: datetime) -> None:
+def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
     """One row for each feature group that the export says something of."""
     owners: list[int] = []
     names: list[str] = []
@@ -135,7 +135,7 @@ def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, as_of
             owners.append(surrogates[record.key])
             names.append(group)
             contents.append(orjson.dumps(values).decode())
-    _execute(_FEATURES, as_of, as_of, owners, names, contents)
+    _execute(_FEATURES, source, as_of, as_of, owners, names, contents)
 
 
 def _accounts(records: Sequence[AccountRecord], surrogates: Surrogates, as_of: datetime) -> None:

@@ -48,9 +48,11 @@ def test_freshness_limits_are_the_promised_ones() -> None:
     assert days == {
         "credit_risk": 35,
         "account_state": 1,
+        "recent_activity": 1,
         "spend_behaviour": 2,
         "product_affinity": 7,
         "lifecycle": 7,
+        "text_interest": 30,
         "session_context": 30 / (24 * 60),
     }
 

@@ -1,0 +1,74 @@
+"""Tables of customers, what is known of them, decisions and learning. Customer-owned tables carry the customer in every
+key; the partitioned ones (signals, transactions, decisions, outcomes) are made by migration SQL."""
+
+from decisioning.models.decisions import (
+    CapLedger,
+    Decision,
+    Delivery,
+    LoggedDecision,
+    Outcome,
+    Presentation,
+    SessionLease,
+)
+from decisioning.models.features import (
+    FeatureRow,
+    FeatureStatistics,
+    FeatureVector,
+    PrecomputedScore,
+    SkewCheck,
+)
+from decisioning.models.learning import (
+    ModelVersion,
+    Posterior,
+    PosteriorHead,
+    RewardLog,
+    RewardWork,
+)
+from decisioning.models.profile import (
+    Account,
+    Consent,
+    Customer,
+    DeadLetter,
+    EventReceipt,
+    Post,
+    QualityCheck,
+    Signal,
+    Transaction,
+)
+from decisioning.models.running import (
+    ApiKey,
+    IdempotencyKey,
+    Job,
+)
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "CapLedger",
+    "Consent",
+    "Customer",
+    "DeadLetter",
+    "Decision",
+    "Delivery",
+    "EventReceipt",
+    "FeatureRow",
+    "FeatureStatistics",
+    "FeatureVector",
+    "IdempotencyKey",
+    "Job",
+    "LoggedDecision",
+    "ModelVersion",
+    "Outcome",
+    "Post",
+    "Posterior",
+    "PosteriorHead",
+    "PrecomputedScore",
+    "Presentation",
+    "QualityCheck",
+    "RewardLog",
+    "RewardWork",
+    "SessionLease",
+    "Signal",
+    "SkewCheck",
+    "Transaction",
+]

@@ -1,0 +1,85 @@
+"""Tables of what is known of customers as features: given values, the packed vector, scores, and the checks of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from decisioning.models.keys import CUSTOMER
+
+
+class FeatureRow(models.Model):
+    """What one source says of a customer for one feature group, as true at `occurred_at` and known from `known_at` on.
+
+    Append-only history of given values; what Candor computes from events is in no table but the vector, because it can
+    be computed again for any moment."""
+
+    pk = models.CompositePrimaryKey("customer_id", "group", "source", "known_at")
+    customer_id = CUSTOMER()
+    group = models.CharField(max_length=30)
+    source = models.CharField(max_length=30, default="")
+    version = models.PositiveSmallIntegerField()
+    occurred_at = models.DateTimeField()
+    known_at = models.DateTimeField()
+    values = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.group} of {self.customer_id}"
+
+
+class FeatureVector(models.Model):
+    """Every precomputed group of one customer, packed by `features.vector`, as the last materialising left it.
+
+    `as_of` is the moment that it was computed for, `made_at` when that was done. A cache: history makes it again."""
+
+    customer_id = models.BigIntegerField(primary_key=True)
+    as_of = models.DateTimeField()
+    made_at = models.DateTimeField()
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.customer_id)
+
+
+class PrecomputedScore(models.Model):
+    """Propensities of one customer from the nightly scoring, by offer (or arm); the degraded path reads them."""
+
+    customer_id = models.BigIntegerField(primary_key=True)
+    model = models.CharField(max_length=60)
+    scores = models.JSONField()
+    scored_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.customer_id)
+
+
+class SkewCheck(models.Model):
+    """Served values of a sample of decisions against the same values computed again from history."""
+
+    made_at = models.DateTimeField()
+    decisions = models.PositiveIntegerField()
+    values = models.PositiveIntegerField()
+    mismatches = models.JSONField(default=dict)  # attribute: count
+    examples = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["-made_at"]
+
+    def __str__(self) -> str:
+        return f"skew at {self.made_at}"
+
+
+class FeatureStatistics(models.Model):
+    """The distribution of every attribute at one moment: `subject` is "population" or "training:<model>"."""
+
+    subject = models.CharField(max_length=80)
+    made_at = models.DateTimeField()
+    rows = models.BigIntegerField()
+    content = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["-made_at"]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.made_at}"
