@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 
-from console.bank import customers, staff
+from console.bank import events, staff
 from decisioning import rebuild
 from decisioning.models import Consent, Customer, Job
 from offers.models import Release
@@ -44,6 +44,6 @@ def _customers() -> list[str]:
         .annotate(channels=Count("channel"))
         .filter(channels=len(CHANNELS))
     )
-    rows = Customer.objects.filter(source=customers.SOURCE, suppressed=False, erased_at__isnull=True)
+    rows = Customer.objects.filter(source=events.SOURCE, suppressed=False, erased_at__isnull=True)
     chosen = rows.filter(id__in=willing.values("customer_id")).order_by("id")
     return [str(number) for number in chosen.values_list("external_id", flat=True)[:10]]

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from console.bank import changes, customers, history, staff
+from console.bank import changes, customers, events, history, staff
 from console.bank.changes import Proposal
 from console.bank.people import CHUNK
 from console.bank.sessions import MOST_VISITORS
@@ -107,7 +107,7 @@ def _load(plan: Plan, count: int, opened: datetime, job: Job, progress: Progress
 
 def _warm(progress: Progress) -> None:
     """Those who come are in Redis before they come; the others follow with their scores."""
-    rows = Customer.objects.filter(source=customers.SOURCE).order_by("id").values_list("id", flat=True)[:MOST_VISITORS]
+    rows = Customer.objects.filter(source=events.SOURCE).order_by("id").values_list("id", flat=True)[:MOST_VISITORS]
     ids = list(rows)
     done = 0
     for count in stored.materialise(first=ids[0], last=ids[-1], only_missing=True):
