@@ -1,0 +1,108 @@
+"""Which rules, boosts, arms and models use each attribute, read from the live release and the stored models; it knows no
+customer."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from decisioning import runtime
+from decisioning.models import ModelVersion
+from decisioning.propensity.encoding import Encoder
+from decisioning.propensity.scoring import PropensityModel, UnreadableModel
+from offers import snapshot
+from offers.conditions import attributes_of
+from offers.register import ATTRIBUTES
+from offers.types import Release
+
+logger = logging.getLogger(__name__)
+
+NEWEST_CHALLENGERS = 5  # one is trained every night; older ones wait for nobody
+
+Kind = Literal["rule", "boost", "arm", "model"]
+Status = ModelVersion.Status
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What uses an attribute. `key` is its key in the catalogue, or the model's name, for the link; `detail` says more
+    of it: the offer or product that a rule or boost covers, the centre or value of an arm's context, the model's status.
+    """
+
+    kind: Kind
+    key: str
+    title: str
+    detail: str
+
+
+def used_by() -> Mapping[str, tuple[User, ...]]:
+    """For each attribute of the register what uses it, in the order rules, boosts, arms, models; empty where nothing
+    does. Without a live release only models are listed."""
+    found: dict[str, list[User]] = defaultdict(list)
+    for name, user in (*_of_release(_live()), *_of_models(_live())):
+        found[name].append(user)
+    return {name: tuple(found[name]) for name in ATTRIBUTES}
+
+
+def model_inputs(encoder: Encoder, families: frozenset[str]) -> frozenset[str]:
+    """The register's attributes behind a model's columns, those of customer and offer together included; `families` are
+    of the offers that it scores."""
+    columns = encoder.columns
+    names = {column.name for column in columns if column.source == "customer"}
+    pairs = {column.name for column in columns if column.source == "pair"}
+    if "viewed_this_offer" in pairs:
+        names.add("cards_viewed")
+    if "affinity_of_family" in pairs:
+        names |= {f"affinity_{family.replace('-', '_')}" for family in families}
+    return frozenset(names & ATTRIBUTES.keys())
+
+
+def _live() -> Release | None:
+    row = snapshot.live_row()
+    return runtime.plan(row.number).release if row else None
+
+
+def _of_release(release: Release | None) -> Iterator[tuple[str, User]]:
+    if release is None:
+        return
+    for rule in release.rules.values():
+        for name in attributes_of(rule.when):
+            yield name, User("rule", rule.key, rule.title, rule.target or "every offer")
+    for boost in release.boosts.values():
+        for name in attributes_of(boost.when):
+            yield name, User("boost", boost.key, boost.title, f"×{boost.factor:g} on {boost.target or 'every offer'}")
+    for term in release.ranking.context:
+        detail = (
+            f"is {term.equals}" if term.equals is not None else f"against {term.centre:g}, in steps of {term.scale:g}"
+        )
+        yield term.attribute, User("arm", "ranking", "every arm, as context", detail)
+
+
+def _of_models(release: Release | None) -> Iterator[tuple[str, User]]:
+    families = frozenset(offer.family for offer in release.offers.values()) if release else frozenset()
+    stored = ModelVersion.objects.order_by("-id")
+    champion = stored.filter(status=Status.CHAMPION)[:1]
+    challengers = stored.filter(status=Status.CHALLENGER)[:NEWEST_CHALLENGERS]
+    for name, sha256, status in (
+        *champion.values_list("name", "sha256", "status"),
+        *challengers.values_list("name", "sha256", "status"),
+    ):
+        encoder = _encoder(sha256)
+        if encoder is not None:
+            for attribute in model_inputs(encoder, families):
+                yield attribute, User("model", name, name, status)
+
+
+@lru_cache(maxsize=4 * NEWEST_CHALLENGERS)
+def _encoder(sha256: str) -> Encoder | None:
+    """The columns of a stored model; a model's bytes never change under its hash. None if they cannot be read."""
+    content = ModelVersion.objects.filter(sha256=sha256).values_list("content", flat=True).get()
+    try:
+        return PropensityModel.from_bytes(bytes(content)).encoder
+    except UnreadableModel as error:
+        logger.error("what the model %s uses is not shown: %s", sha256, error)
+        return None
