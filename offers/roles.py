@@ -31,6 +31,20 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "replay": frozenset({RISK, COMPLIANCE}),
     "see:fairness": frozenset({RISK, COMPLIANCE}),
     "see:audit": frozenset({RISK, COMPLIANCE}),
+    "see:features": frozenset(ROLES),
+    "see:customers": frozenset({RISK, COMPLIANCE}),
+    "see:quality": frozenset({RISK, COMPLIANCE}),
+    "see:dead_letters": frozenset({RISK, COMPLIANCE}),
+    # Compliance checks what became of the bank's data, and so does not put it in itself.
+    "replay:dead_letters": frozenset({RISK}),
+}
+# Why an action is kept from the others, where the title of the role does not say it; a refusal gives it.
+REASONS: dict[str, str] = {
+    **dict.fromkeys(
+        ("see:customers", "see:quality", "see:dead_letters"),
+        "it shows single customers, whom marketing needs only as counts (data minimisation, GDPR Article 5(1)(c))",
+    ),
+    "replay:dead_letters": "compliance checks what is taken in and so does not take it in itself",
 }
 
 
@@ -39,7 +53,9 @@ class NotAllowed(PermissionError):
 
     def __init__(self, person: str, action: str) -> None:
         wanted = " or ".join(ROLES[role] for role in sorted(PERMISSIONS[action]))
-        super().__init__(f"{person} may not {action.replace(':', ' ')}: that takes a {wanted.lower()}")
+        reason = f"; {REASONS[action]}" if action in REASONS else ""
+        words = action.replace(":", " ").replace("_", " ")
+        super().__init__(f"{person} may not {words}: that takes a {wanted.lower()}{reason}")
         self.action = action
 
 
