@@ -1,5 +1,5 @@
-"""Which rules, boosts, arms and models use each attribute, read from the live release and the stored models; it knows no
-customer."""
+"""Which rules, boosts, arms and models use each attribute, from the live release and the stored models; no customer's
+value comes in."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Status = ModelVersion.Status
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What uses an attribute. `key` is its key in the catalogue, or the model's name, for the link; `detail` says more
-    of it: the offer or product that a rule or boost covers, the centre or value of an arm's context, the model's status.
-    """
+    """What uses an attribute. `key` is its key in the catalogue, the model's name, or "ranking" for the arms' context,
+    which is part of the ranking; `detail` says what a rule or boost covers, how the context reads the value, or whether
+    the model is champion."""
 
     kind: Kind
     key: str
@@ -43,7 +43,8 @@ def used_by() -> Mapping[str, tuple[User, ...]]:
     """For each attribute of the register what uses it, in the order rules, boosts, arms, models; empty where nothing
     does. Without a live release only models are listed."""
     found: dict[str, list[User]] = defaultdict(list)
-    for name, user in (*_of_release(_live()), *_of_models(_live())):
+    release = _live()
+    for name, user in (*_of_release(release), *_of_models(release)):
         found[name].append(user)
     return {name: tuple(found[name]) for name in ATTRIBUTES}
 
