@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from console.templatetags.console import NONE, amount, listed, percent, words
 from offers.register import ATTRIBUTES, OFFER_FACTS, Unit
 from offers.types import CHANNELS, Offer
 
 _HIDDEN = ("when",)  # shown clause by clause instead
+# The register's codes of an attribute, in words.
+WARNINGS: Final[Mapping[str, str]] = {
+    "close_proxy": "Close proxy of a protected characteristic.",
+    "age_special": "Age: allowed only where the law asks for it.",
+}
+PURPOSES: Final[Mapping[str, str]] = {
+    "account_servicing": "For servicing the account",
+    "marketing_own_data": "For marketing, the bank's own data",
+    "prescreen_firm_offer": "For a firm offer only",
+    "legal_requirement": "Because the law requires it",
+}
+ORIGINS: Final[Mapping[str, str]] = {
+    "own_txn": "own records",
+    "application": "application",
+    "consumer_report": "consumer report",
+    "session": "this session",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Geometry is computed here and written as SVG attributes, because the content sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -44,6 +45,18 @@ TONES: Final[Mapping[str, str]] = {
     "too_little_data": "warn",
     "not evaluable": "warn",
     "undefined": "warn",
+    "fresh": "good",
+    "green": "good",
+    "stable": "good",
+    "passes": "good",
+    "accepted": "good",
+    "stale": "warn",
+    "late": "warn",
+    "withheld": "warn",
+    "waits": "warn",
+    "shifted": "bad",
+    "red": "bad",
+    "fails": "bad",
     "fail": "bad",
     "rejected": "bad",
     "stopped": "bad",
@@ -65,12 +78,13 @@ WORDS: Final[Mapping[str, str]] = {
 
 @register.filter
 def words(code: object) -> str:
-    """A code as words: "SCORE_BELOW_FLOOR" as "score below floor", "mobile_app" as "mobile app"."""
+    """A code as words: "SCORE_BELOW_FLOOR" as "score below floor", "580_669" as "580 to 669"."""
     if code is None or code == "":
         return NONE
     text = str(code)
     if text in WORDS:
         return WORDS[text]
+    text = re.sub(r"(?<=\d)_(?=\d)", " to ", text)
     return (text.lower() if text.isupper() else text).replace("_", " ")
 
 
@@ -255,6 +269,64 @@ def contribution(value: float, scale: float) -> dict[str, object]:
         "side": "for" if value >= 0 else "against",
         "title": _minus(f"{value:+.3f} in log odds"),
     }
+
+
+@register.inclusion_tag("partials/age.html")
+def age(median: float | None, p95: float | None, limit: float) -> dict[str, object]:
+    """How old something is, in seconds, on a scale with its limit as a line: a bar to the 95th percentile, in it the
+    median. Past the limit the bar warns."""
+    if median is None or p95 is None:
+        return {"missing": True}
+    scale = max(limit, p95) * 1.08
+    return {
+        "median": round(median / scale * 100, 2),
+        "width": max(0.8, round(p95 / scale * 100, 2)),
+        "limit": round(limit / scale * 100, 2),
+        "title": f"half are under {ago(median)} old, 95 of 100 under {ago(p95)}; the limit is {ago(limit)}",
+        "tone": "warn" if p95 > limit else "",
+    }
+
+
+@register.inclusion_tag("partials/distribution.html")
+def distribution(
+    now: Sequence[tuple[str, float]], before: Sequence[tuple[str, float]] = (), colour: str = ""
+) -> dict[str, object]:
+    """Shares (label, 0 to 1) as bars, over the same bins at another time behind them; and the same in words."""
+    tallest = max((share for _, share in (*now, *before)), default=0.0)
+
+    def height(share: float) -> float:
+        return round(share / tallest * 36, 2) if tallest else 0.0
+
+    behind = [share for _, share in before] or [None] * len(now)
+    bars = [
+        {
+            "x": 10 * place,
+            "now": height(share),
+            "now_y": 38 - height(share),
+            "before": None if then is None else height(then),
+            "before_y": 38 - height(then or 0.0),
+        }
+        for place, ((_, share), then) in enumerate(zip(now, behind, strict=True))
+    ]
+    words_of = [
+        f"{label} {percent(share)}" + ("" if then is None else f" (before {percent(then)})")
+        for (label, share), then in zip(now, behind, strict=True)
+    ]
+    return {"bars": bars, "width": 10 * max(1, len(bars)), "title": "; ".join(words_of), "tone": colour}
+
+
+@register.inclusion_tag("partials/history.html")
+def history(shares: Sequence[float], label: str) -> dict[str, object]:
+    """Failed shares of the last runs, the oldest first, as columns: a failing one stands as high as its share says, a
+    run in which nothing failed leaves a dot."""
+    tallest = max(shares, default=0.0)
+    # The smallest share that failed must still be seen.
+    heights = [round(max(3.0, share / tallest * 20), 2) if share else 2.0 for share in shares]
+    columns = [
+        {"x": 6 * place, "y": round(22 - height, 2), "height": height, "failed": share > 0}
+        for place, (share, height) in enumerate(zip(shares, heights, strict=True))
+    ]
+    return {"columns": columns, "width": 6 * max(1, len(columns)), "title": label}
 
 
 @register.simple_tag(takes_context=True)

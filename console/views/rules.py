@@ -21,6 +21,7 @@ from console.forms import RuleForm
 from console.paging import paged
 from console.proposing import propose
 from console.templatetags.console import ago
+from console.wording import ORIGINS, PURPOSES, WARNINGS
 from offers import roles
 from offers.catalog import InvalidContent, Item
 from offers.conditions.describe import clause_lines, sentence
@@ -29,22 +30,6 @@ from offers.models import ChangeRequest, EligibilityRule, Offer, Product
 from offers.register import GROUPS, Attribute, attribute
 
 SCOPES = ("all", "product", "offer")
-_WARNINGS = {
-    "close_proxy": "Close proxy of a protected characteristic.",
-    "age_special": "Age: allowed only where the law asks for it.",
-}
-_PURPOSES = {
-    "account_servicing": "For servicing the account",
-    "marketing_own_data": "For marketing, the bank's own data",
-    "prescreen_firm_offer": "For a firm offer only",
-    "legal_requirement": "Because the law requires it",
-}
-_SOURCES = {
-    "own_txn": "own records",
-    "application": "application",
-    "consumer_report": "consumer report",
-    "session": "this session",
-}
 
 
 @allowed("see:rules")
@@ -139,10 +124,10 @@ def _used(when: Condition) -> list[dict[str, str]]:
 def _about(declared: Attribute) -> dict[str, str]:
     return {
         "label": declared.meaning,
-        "source": _SOURCES[declared.source],
+        "source": ORIGINS[declared.source],
         "freshness": f"good for {ago(GROUPS[declared.group].freshness_seconds)}",
-        "purpose": _PURPOSES[declared.purpose],
-        "warning": _WARNINGS.get(declared.basis_class, ""),
+        "purpose": PURPOSES[declared.purpose],
+        "warning": WARNINGS.get(declared.basis_class, ""),
     }
 
 
