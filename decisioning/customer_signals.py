@@ -1,113 +1,59 @@
-"""Take in signals: validate their payload, deduplicate, append; features are recomputed from the stored rows."""
+"""Take in signals, wherever they come from: validate, deduplicate, commit; features are recomputed from stored rows."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db import transaction
+from django.db import connection, transaction
 from redis.exceptions import RedisError
 
 from decisioning import events, store
 from decisioning.events import Accepted, Rejection
-from decisioning.features import session
-from decisioning.models import Customer, Signal
-from offers.register import ATTRIBUTES
+from decisioning.features import session, stored
+from decisioning.models import Customer, FeatureRow
+from decisioning.signal_shapes import Event, InvalidEvent, event_of, fault
+from decisioning.text import posts
+from offers.register import GROUPS
 
 CLOCK_SKEW = timedelta(minutes=5)
-# Nothing older is taken through the API: a backfill is a load, which makes the partitions that it needs.
+# Nothing older is taken through an adapter: a backfill is a load, which makes the partitions that it needs.
 OLDEST = timedelta(days=31)
+POSTS_SOURCE, BUREAU_SOURCE = "signals", "bureau"
+BUREAU_GROUP = "credit_risk"
 
-_Check = Callable[[Any], bool]
-
-
-def _number(low: float, high: float) -> _Check:
-    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+Kept = tuple[Event, int]  # an event, and whose it is
 
 
-def _text(length: int) -> _Check:
-    return lambda value: isinstance(value, str) and 0 < len(value) <= length and value.isprintable()
-
-
-def _choice(attribute: str) -> _Check:
-    return lambda value: value in ATTRIBUTES[attribute].choices
-
-
-_AMOUNT, _RATIO = _number(-1e9, 1e9), _number(0, 10)
-
-
-def _key(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,58}", value) is not None
-
-
-_SESSION = {"entry_point": _choice("entry_point"), "device_type": _choice("device_type"),
-            "session_risk_score": _number(0, 1), "seconds": _number(0, 86400)}  # fmt: skip
-
-# Type: fields that must be there, and fields that may be.
-PAYLOADS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
-    "page_view": ({"page": _text(60)}, _SESSION),
-    "card_view": ({"card": _key}, _SESSION),
-    "login": ({}, _SESSION),
-    "transaction": ({"amount": _AMOUNT}, {"mcc": _text(8), "channel": _text(20)}),
-    "transaction_declined": ({"amount": _AMOUNT}, {"mcc": _text(8), "reason": _text(60)}),
-    "balance": ({"balance": _AMOUNT}, {"utilisation": _RATIO}),
-    "payment": ({"amount": _AMOUNT}, {}),
-    "salary": ({"amount": _AMOUNT}, {}),
-    "service_call": ({"topic": _text(60)}, {"seconds": _number(0, 86400)}),
-    "alert_acknowledged": ({"alert": _text(60)}, {}),
-    "bureau_refresh": ({"credit_score": _number(300, 850)}, {"debt_to_income": _RATIO}),
-    "competitor_inquiry": ({}, {"lender_type": _text(60)}),
-    "complaint": ({"topic": _text(60)}, {}),
-    "life_event": ({"event": _text(60)}, {}),
-    "social_post": ({"post_id": _text(64)}, {}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    event_id: str
-    customer_id: str
-    type: str
-    occurred_at: datetime
-    payload: Mapping[str, Any]
-
-    def body(self) -> dict[str, Any]:
-        return {"type": self.type, "occurred_at": self.occurred_at.isoformat(), "payload": dict(self.payload)}
-
-
-def fault(event: Event) -> str | None:
-    """What is wrong with an event's payload, naming the field; None if it is good."""
-    required, optional = PAYLOADS[event.type]
-    for name in required:
-        if name not in event.payload:
-            return f"payload.{name} is required for {event.type}"
-    for name, value in event.payload.items():
-        check = required.get(name) or optional.get(name)
-        if check is None:
-            return f"payload.{name} is not a field of {event.type}"
-        if not check(value):
-            return f"payload.{name} has a value that {event.type} cannot have"
-    return None
+def take_json(batch: Sequence[Any], now: datetime) -> Accepted:
+    """The path of every adapter: JSON values as somebody sent them. Commits the good ones; the caller refreshes."""
+    good: list[tuple[int, Event]] = []
+    rejected: list[Rejection] = []
+    for index, raw in enumerate(batch):
+        try:
+            good.append((index, event_of(raw)))
+        except InvalidEvent as error:
+            rejected.append(Rejection(index, "INVALID", str(error)))
+    taken = take(good, now)
+    return replace(taken, rejected=_in_order([*taken.rejected, *rejected]))
 
 
 def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
-    """Commit the good events of a batch of (index, event) pairs and say what became of each."""
-    known = dict(
-        Customer.objects.filter(external_id__in={event.customer_id for _, event in batch}).values_list(
-            "external_id", "id"
-        )
-    )
+    """Commit the good events of a batch of (index, event) pairs and say what became of each.
+
+    The text of a post is scored in the same transaction and stored nowhere; only its receipt's hash has seen it.
+    """
+    known = _customers({event.customer_id for _, event in batch})
     rejected: list[Rejection] = []
     good: list[tuple[int, Event, int]] = []
     for index, event in batch:
         customer, wrong = known.get(event.customer_id), fault(event)
         if customer is None:
-            rejected.append(Rejection(index, "UNKNOWN_CUSTOMER", f"no customer {event.customer_id}"))
+            rejected.append(Rejection(index, "UNKNOWN_CUSTOMER", "customer_id is no customer's"))
         elif wrong:
             rejected.append(Rejection(index, "INVALID_PAYLOAD", wrong))
         elif not now - OLDEST <= event.occurred_at <= now + CLOCK_SKEW:
@@ -118,29 +64,93 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         fresh, duplicates, conflicts = events.receive(
             [(index, customer, event.event_id, event.body()) for index, event, customer in good], now
         )
-        kept = [item for item in good if item[0] in fresh]
-        Signal.objects.bulk_create(
-            Signal(
-                customer_id=customer, event_id=event.event_id, type=event.type, occurred_at=event.occurred_at,
-                known_at=now, payload=dict(event.payload),
-            )
-            for _, event, customer in kept
-        )  # fmt: skip
+        kept = [(event, customer) for index, event, customer in good if index in fresh]
+        _append(kept, now)
+        _keep_bureau(kept, now)
+        posts.keep(_posts(kept), now)
     return Accepted(
         accepted=len(kept),
         duplicates=duplicates,
-        rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
-        customers=frozenset(customer for _, _, customer in kept),
+        rejected=_in_order(rejected + conflicts),
+        customers=frozenset(customer for _, customer in kept),
+        given=frozenset(customer for event, customer in kept if event.type == "bureau_refresh"),
     )
 
 
-def refresh(customers: frozenset[int]) -> None:
-    """After the commit: what these customers' sessions look like now. Without Redis, decisions read Postgres anyway."""
-    if not customers:
-        return
-    tokens = dict(Customer.objects.filter(pk__in=customers, token__isnull=False).values_list("id", "token"))
+def refresh(taken: Accepted) -> None:
+    """After the commit: what these customers' momentary features are now, and the vectors of those of whom a source
+    said something. Without Redis, decisions read Postgres anyway."""
     with contextlib.suppress(RedisError):
-        pipe = store.client().pipeline(transaction=False)
-        for customer, moment in session.recompute(sorted(tokens)).items():
-            pipe.set(store.session_key(str(tokens[customer])), orjson.dumps(moment), ex=store.SESSION_SECONDS)
-        pipe.execute()
+        if taken.given:
+            stored.refresh(sorted(taken.given))
+        if taken.customers:
+            _refresh_moments(taken.customers)
+
+
+def _refresh_moments(customers: Collection[int]) -> None:
+    """The one place where signals reach Redis."""
+    tokens = dict(Customer.objects.filter(pk__in=customers, token__isnull=False).values_list("id", "token"))
+    pipe = store.client().pipeline(transaction=False)
+    for customer, moment in session.recompute(sorted(tokens)).items():
+        pipe.set(store.session_key(str(tokens[customer])), orjson.dumps(moment), ex=store.SESSION_SECONDS)
+    pipe.execute()
+
+
+def _in_order(rejected: Sequence[Rejection]) -> list[Rejection]:
+    return sorted(rejected, key=lambda rejection: rejection.index)
+
+
+def _customers(external_ids: Collection[str]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT external_id, id FROM decisioning_customer WHERE external_id = ANY(%s)", [list(external_ids)]
+        )
+        return dict(cursor.fetchall())
+
+
+def _append(kept: Sequence[Kept], now: datetime) -> None:
+    """COPY: a third of the time of bulk_create, and an eighth of its work here."""
+    if not kept:
+        return
+    statement = "COPY decisioning_signal (customer_id, event_id, type, occurred_at, known_at, payload) FROM STDIN"
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as rows:
+        for event, customer in kept:
+            payload = orjson.dumps(_without_text(event)).decode()
+            rows.write_row((customer, event.event_id, event.type, event.occurred_at, now, payload))
+
+
+def _without_text(event: Event) -> dict[str, Any]:
+    if event.type != "social_post":
+        return dict(event.payload)
+    return {name: value for name, value in event.payload.items() if name != "text"}
+
+
+def _keep_bureau(kept: Sequence[Kept], now: datetime) -> None:
+    """What the bureau says is a given value of credit risk, beside the signal that says that it came.
+
+    Two reports of one customer in a batch get a microsecond between them: a source says one thing at a moment.
+    """
+    reports = sorted(
+        ((customer, event) for event, customer in kept if event.type == "bureau_refresh"),
+        key=lambda report: (report[0], report[1].occurred_at),
+    )
+    before: dict[int, int] = {}
+    rows = []
+    for customer, event in reports:
+        place = before[customer] = before.get(customer, -1) + 1
+        rows.append(
+            FeatureRow(
+                customer_id=customer, group=BUREAU_GROUP, source=BUREAU_SOURCE, version=GROUPS[BUREAU_GROUP].version,
+                occurred_at=event.occurred_at, known_at=now + timedelta(microseconds=place),
+                values=dict(event.payload),
+            )
+        )  # fmt: skip
+    FeatureRow.objects.bulk_create(rows)
+
+
+def _posts(kept: Sequence[Kept]) -> list[posts.NewPost]:
+    return [
+        posts.NewPost(customer, POSTS_SOURCE, event.payload["post_id"], event.occurred_at, event.payload["text"])
+        for event, customer in kept
+        if "text" in event.payload and event.type == "social_post"
+    ]

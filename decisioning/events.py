@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from offers import canonical
@@ -24,15 +25,31 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a batch; `customers` are those whose online profile the caller has to refresh."""
+    """What became of a batch; `customers` are those whose online profile the caller has to refresh, `given` those among
+    them of whom a source said a value."""
 
     accepted: int
     duplicates: int
     rejected: Sequence[Rejection]
     customers: frozenset[int] = field(default_factory=frozenset)
+    given: frozenset[int] = field(default_factory=frozenset)
 
+
+_RECORD = """
+INSERT INTO decisioning_eventreceipt (customer_id, event_id, body_hash, at)
+SELECT customer, event, decode(hash, 'hex'), %s
+FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (customer bigint, event text, hash text))
+  WITH ORDINALITY AS row (customer, event, hash, place) ORDER BY place
+ON CONFLICT DO NOTHING RETURNING customer_id, event_id
+"""
+_EARLIER = """
+SELECT customer_id, event_id, body_hash FROM decisioning_eventreceipt
+WHERE (customer_id, event_id) IN
+  (SELECT customer, event FROM jsonb_to_recordset(%s::jsonb) AS row (customer bigint, event text))
+"""
 
 Receipt = tuple[int, int, str, dict[str, Any]]  # index, customer, event id, body
+_Key = tuple[int, str]
 
 
 def receive(receipts: Sequence[Receipt], now: datetime) -> tuple[set[int], int, list[Rejection]]:
@@ -47,30 +64,38 @@ def receive(receipts: Sequence[Receipt], now: datetime) -> tuple[set[int], int, 
         (customer, event_id, index, hashlib.sha256(canonical.dumps(body)).digest())
         for index, customer, event_id, body in receipts
     )
-    first = {(customer, event_id): index for customer, event_id, index, _ in reversed(hashed)}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO decisioning_eventreceipt (customer_id, event_id, body_hash, at) "
-            "SELECT customer, event, body, %s FROM unnest(%s::bigint[], %s::text[], %s::bytea[]) "
-            "  WITH ORDINALITY AS row (customer, event, body, place) ORDER BY place "
-            "ON CONFLICT DO NOTHING RETURNING customer_id, event_id",
-            [now, [row[0] for row in hashed], [row[1] for row in hashed], [row[3] for row in hashed]],
-        )
-        inserted = set(cursor.fetchall())
-        cursor.execute(
-            "SELECT customer_id, event_id, body_hash FROM decisioning_eventreceipt "
-            "WHERE (customer_id, event_id) IN (SELECT * FROM unnest(%s::bigint[], %s::text[]))",
-            [[row[0] for row in hashed], [row[1] for row in hashed]],
-        )
-        stored = {(customer, event_id): bytes(body) for customer, event_id, body in cursor.fetchall()}
+    first: dict[_Key, tuple[int, bytes]] = {}
+    for customer, event_id, index, body_hash in hashed:
+        first.setdefault((customer, event_id), (index, body_hash))
+    stored, inserted = _record(first, now)
     fresh: set[int] = set()
     duplicates, conflicts = 0, []
-    for customer, event_id, index, body in hashed:
+    for customer, event_id, index, body_hash in hashed:
         key = (customer, event_id)
-        if stored[key] != body:
-            conflicts.append(Rejection(index, "CONFLICT", f"event {event_id} came before with another body"))
-        elif key in inserted and first[key] == index:
+        if stored[key] != body_hash:
+            conflicts.append(Rejection(index, "CONFLICT", f"event_id {event_id} came before with another body"))
+        elif key in inserted and first[key][0] == index:
             fresh.add(index)
         else:
             duplicates += 1
     return fresh, duplicates, conflicts
+
+
+def _record(first: Mapping[_Key, tuple[int, bytes]], now: datetime) -> tuple[dict[_Key, bytes], set[_Key]]:
+    """Insert a receipt for each key; the hash that now stands under each, and which keys are new.
+
+    As one JSON value: Postgres takes it apart faster than psycopg quotes arrays.
+    """
+    rows = [
+        {"customer": customer, "event": event_id, "hash": body_hash.hex()}
+        for (customer, event_id), (_, body_hash) in first.items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, [now, orjson.dumps(rows).decode()])
+        inserted = set(cursor.fetchall())
+        stored = {key: first[key][1] for key in inserted}
+        missing = [row for row in rows if (row["customer"], row["event"]) not in inserted]
+        if missing:
+            cursor.execute(_EARLIER, [orjson.dumps(missing).decode()])
+            stored |= {(customer, event_id): bytes(held) for customer, event_id, held in cursor.fetchall()}
+    return stored, inserted

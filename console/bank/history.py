@@ -16,7 +16,7 @@ from django.utils import timezone
 from console.bank import catalogue, people, response, sessions
 from console.bank.response import ArmTraits
 from console.bank.sessions import Visit
-from decisioning import customer_signals, identity, learn, outcomes, serve
+from decisioning import customer_signals, identity, learn, outcomes, serve, signal_shapes
 from decisioning.features.online import UnknownCustomer
 from decisioning.models import Customer, SessionLease
 from decisioning.models import Decision as DecisionRow
@@ -129,8 +129,6 @@ def _signal(visits: Sequence[Visit], seed: int) -> None:
         name = session_id(seed, visit)
         kinds: list[tuple[str, str, dict[str, str]]] = [("login", "login", {})] if visit.context else []
         kinds += [(f"view-{card}", "card_view", {"card": card}) for card in visit.context.get("cards_viewed", ())]
-        events += [
-            customer_signals.Event(f"{name}-{key}", customer, kind, now, payload) for key, kind, payload in kinds
-        ]
+        events += [signal_shapes.Event(f"{name}-{key}", customer, kind, now, payload) for key, kind, payload in kinds]
     taken = customer_signals.take(list(enumerate(events)), now)
-    customer_signals.refresh(taken.customers)
+    customer_signals.refresh(taken)

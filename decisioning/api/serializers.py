@@ -11,7 +11,8 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
-from decisioning import customer_signals, outcomes
+from decisioning import outcomes
+from decisioning.signal_shapes import PAYLOADS
 from offers.register import ATTRIBUTES
 from offers.types import CHANNELS
 
@@ -98,9 +99,11 @@ class DecisionQuestion(Strict):
 
 
 class SignalEvent(Strict):
+    """For the schema: `signal_shapes` checks the same for every adapter, which a test compares."""
+
     event_id = _key()
     customer_id = _key()
-    type = serializers.ChoiceField(tuple(customer_signals.PAYLOADS))
+    type = serializers.ChoiceField(tuple(PAYLOADS))
     occurred_at = Moment()
     payload = serializers.DictField()
 
@@ -114,11 +117,29 @@ class OutcomeEvent(Strict):
     value = Number(min_value=-1e9, max_value=1e9, required=False, allow_null=True)
 
 
+class Events(serializers.Field[Any, Any, Any, Any]):
+    """An array of 1 to 1,000 of whatever the sender holds for events; null too is an event to reject by its index."""
+
+    default_error_messages = {
+        "not_a_list": "Send an array of events.",
+        "min_length": "Send at least one event.",
+        "max_length": f"Send at most {MOST_EVENTS} events.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list")
+        if not data:
+            self.fail("min_length")
+        if len(data) > MOST_EVENTS:
+            self.fail("max_length")
+        return data
+
+
 class Batch(Strict):
     """The envelope; each event is validated by itself, so that good ones are kept when others are not."""
 
-    # null too is an event to reject by its index.
-    events = serializers.ListField(child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_EVENTS)
+    events = Events()
 
 
 class SignalBatch(serializers.Serializer[Any]):

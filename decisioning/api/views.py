@@ -164,37 +164,21 @@ class Replay(OneDecision):
 class EventsView(ChannelView):
     """A batch of events: each is validated by itself, and good ones are kept when others are not."""
 
-    event_serializer: ClassVar[type[serializers.Strict]]
-
-    def valid(self, request: Request) -> tuple[list[tuple[int, dict[str, Any]]], list[Rejection]]:
-        batch = serializers.Batch(data=request.data)
-        batch.is_valid(raise_exception=True)
-        good, rejected = [], []
-        for index, raw in enumerate(batch.validated_data["events"]):
-            event = self.event_serializer(data=raw)
-            if event.is_valid():
-                good.append((index, dict(event.validated_data)))
-            else:
-                rejected.append(Rejection(index, "INVALID", _sentence(event)))
-        return good, rejected
-
     def post(self, request: Request) -> Response:
         return self.once(request, lambda: self._answer(request))
 
     def _answer(self, request: Request) -> Response:
-        good, rejected = self.valid(request)
-        taken = self.take(good)
-        merged = sorted([*taken.rejected, *rejected], key=lambda item: item.index)
-        return Response(answers.batch(Accepted(taken.accepted, taken.duplicates, merged)), status=202)
+        batch = serializers.Batch(data=request.data)
+        batch.is_valid(raise_exception=True)
+        return Response(answers.batch(self.take(batch.validated_data["events"])), status=202)
 
     @abstractmethod
-    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
-        """Hand the valid events, with their places in the batch, to the domain."""
+    def take(self, batch: Sequence[Any]) -> Accepted:
+        """Hand the events, as they came, to the domain."""
 
 
 class Signals(EventsView):
     scope = "signal"
-    event_serializer = serializers.SignalEvent
 
     @extend_schema(
         request=serializers.SignalBatch,
@@ -205,17 +189,14 @@ class Signals(EventsView):
         """Up to 1,000 events of what customers did; the next decision knows them."""
         return super().post(request)
 
-    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
-        taken = customer_signals.take(
-            [(index, customer_signals.Event(**fields)) for index, fields in batch], timezone.now()
-        )
-        customer_signals.refresh(taken.customers)
+    def take(self, batch: Sequence[Any]) -> Accepted:
+        taken = customer_signals.take_json(batch, timezone.now())
+        customer_signals.refresh(taken)
         return taken
 
 
 class Outcomes(EventsView):
     scope = "outcome"
-    event_serializer = serializers.OutcomeEvent
 
     @extend_schema(
         request=serializers.OutcomeBatch,
@@ -226,15 +207,23 @@ class Outcomes(EventsView):
         """Up to 1,000 events of what came of decisions; the bandit learns from them within a second."""
         return super().post(request)
 
-    def take(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> Accepted:
-        taken = outcomes.take(
-            [(index, outcomes.Event(**{"value": None, **fields})) for index, fields in batch],
-            timezone.now(),
-            channel=self.credential.channel,
-        )
+    def take(self, batch: Sequence[Any]) -> Accepted:
+        good, rejected = self._valid(batch)
+        taken = outcomes.take(good, timezone.now(), channel=self.credential.channel)
         outcomes.refresh(taken.customers)
         tasks.wake_learner()
-        return taken
+        merged = sorted([*taken.rejected, *rejected], key=lambda rejection: rejection.index)
+        return Accepted(taken.accepted, taken.duplicates, merged)
+
+    def _valid(self, batch: Sequence[Any]) -> tuple[list[tuple[int, outcomes.Event]], list[Rejection]]:
+        good, rejected = [], []
+        for index, raw in enumerate(batch):
+            event = serializers.OutcomeEvent(data=raw)
+            if event.is_valid():
+                good.append((index, outcomes.Event(**{"value": None, **event.validated_data})))
+            else:
+                rejected.append(Rejection(index, "INVALID", _sentence(event)))
+        return good, rejected
 
 
 def _sentence(event: serializers.Strict) -> str:

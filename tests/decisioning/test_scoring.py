@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from decisioning import customer_signals, decision_log, learn, outcomes, retraining, runtime, scoring, serve, store
+from decisioning import (
+    customer_signals,
+    decision_log,
+    learn,
+    outcomes,
+    retraining,
+    runtime,
+    scoring,
+    serve,
+    signal_shapes,
+    store,
+)
 from decisioning.models import Consent, Decision, FeatureRow, Job, ModelVersion, PrecomputedScore
 from decisioning.propensity import dataset
 from decisioning.propensity.encoding import OfferRow
@@ -59,8 +70,8 @@ def test_a_session_that_only_signals_know_is_scored_anew() -> None:
     scoring.score_population(timezone.now())
     PrecomputedScore.objects.update(scores=dict.fromkeys(runtime.plan(1).offers, 0.4321))
     now = timezone.now()
-    event = customer_signals.Event("e", "C-1", "login", now, {"device_type": "app"})
-    customer_signals.refresh(customer_signals.take([(0, event)], now).customers)
+    event = signal_shapes.Event("e", "C-1", "login", now, {"device_type": "app"})
+    customer_signals.refresh(customer_signals.take([(0, event)], now))
     store.client().flushdb()
     bank.warm()
     assert propensities(ask(1, {})) != {0.4321}

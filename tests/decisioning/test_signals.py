@@ -12,7 +12,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisioning import customer_signals, decision_log, runtime
+from decisioning import decision_log, runtime, signal_shapes
 from decisioning.models import Decision, EventReceipt, Signal
 from tests import bank, catalogue
 from tests.decisioning.test_api_decisions import Channel
@@ -129,8 +129,8 @@ def test_text_that_cannot_be_stored_is_refused(app: Channel, text: str) -> None:
     assert [fault["code"] for fault in answer["rejected"]] == ["INVALID_PAYLOAD"]
 
 
-@given(kind=st.sampled_from(sorted(customer_signals.PAYLOADS)), payload=st.dictionaries(st.text(), _values, max_size=5))
+@given(kind=st.sampled_from(sorted(signal_shapes.PAYLOADS)), payload=st.dictionaries(st.text(), _values, max_size=5))
 def test_any_payload_is_either_good_or_named(kind: str, payload: dict[str, Any]) -> None:
-    event = customer_signals.Event("e", "C-1", kind, timezone.now(), payload)
-    wrong = customer_signals.fault(event)
+    event = signal_shapes.Event("e", "C-1", kind, timezone.now(), payload)
+    wrong = signal_shapes.fault(event)
     assert wrong is None or wrong.startswith("payload.")
