@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from decisioning import jobs, runtime
+from decisioning.features import statistics
 from decisioning.models import ModelVersion
 from decisioning.propensity import dataset
 from decisioning.propensity.training import train
@@ -46,6 +47,7 @@ def retrain(now: datetime, source: str = "") -> str:
                 report={**model.report, "source": source or "decisions"},
                 trained_at=now,
             )
+            statistics.keep_training(model.name, examples, now)
             audit.record(
                 actor="candor", action="model.trained", subject=f"model {model.name}",
                 detail={"sha256": model.sha256, "rows": len(examples), "auc": model.report["auc"]}, now=now,

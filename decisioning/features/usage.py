@@ -49,6 +49,15 @@ def used_by() -> Mapping[str, tuple[User, ...]]:
     return {name: tuple(found[name]) for name in ATTRIBUTES}
 
 
+def models() -> list[ModelVersion]:
+    """The champion and the newest challengers, without their bytes."""
+    stored = ModelVersion.objects.order_by("-id").only("name", "sha256", "status")
+    return [
+        *stored.filter(status=Status.CHAMPION),
+        *stored.filter(status=Status.CHALLENGER)[:NEWEST_CHALLENGERS],
+    ]
+
+
 def model_inputs(encoder: Encoder, families: frozenset[str]) -> frozenset[str]:
     """The register's attributes behind a model's columns, those of customer and offer together included; `families` are
     of the offers that it scores."""
@@ -85,17 +94,11 @@ def _of_release(release: Release | None) -> Iterator[tuple[str, User]]:
 
 def _of_models(release: Release | None) -> Iterator[tuple[str, User]]:
     families = frozenset(offer.family for offer in release.offers.values()) if release else frozenset()
-    stored = ModelVersion.objects.order_by("-id")
-    champion = stored.filter(status=Status.CHAMPION)[:1]
-    challengers = stored.filter(status=Status.CHALLENGER)[:NEWEST_CHALLENGERS]
-    for name, sha256, status in (
-        *champion.values_list("name", "sha256", "status"),
-        *challengers.values_list("name", "sha256", "status"),
-    ):
-        encoder = _encoder(sha256)
+    for model in models():
+        encoder = _encoder(model.sha256)
         if encoder is not None:
-            for attribute in model_inputs(encoder, families):
-                yield attribute, User("model", name, name, status)
+            for name in model_inputs(encoder, families):
+                yield name, User("model", model.name, model.name, model.status)
 
 
 @lru_cache(maxsize=4 * NEWEST_CHALLENGERS)
