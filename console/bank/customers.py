@@ -12,11 +12,12 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from console.bank import events, people, profiles
+from console.bank import events, people, posts, profiles
 from console.bank.events import DAYS, SOURCE, moment
 from console.bank.people import CHANNEL_CONSENT, CHUNK, REGIONS, People
 from decisioning import identity, partitions
 from decisioning.models import Customer
+from decisioning.text.posts import keep
 from fairness import vault
 from offers.register import LEVELS
 
@@ -62,6 +63,7 @@ def _insert(chunk: People, part: slice, seed: int, opened: datetime) -> None:
     copy("decisioning_account", _accounts(chunk, part, ids, opened))
     copy("decisioning_transaction", events.transactions(chunk, part, ids, seed, opened))
     copy("decisioning_signal", events.signals(chunk, part, ids, seed, opened))
+    keep(list(posts.of(chunk, part, ids, seed, opened)), opened)
 
 
 def _ids(count: int) -> Integers:
