@@ -1,4 +1,4 @@
-"""The distribution of one attribute as counts, and the distance of two of them; pure, of columns as history gives them.
+"""The distribution of one attribute as counts, and the distance of two of them; pure, of columns as rules read them.
 
 The distance is the population stability index, the sum over bins of (p - q) ln(p / q): the relative entropy of either
 side with respect to the other, added (Jeffreys' divergence), which scipy has. Missing is a bin of its own, because a
@@ -7,18 +7,18 @@ source that falls silent moves a model as much as one that changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 from scipy.stats import chi2
 
+from offers.conditions.vectorise import CategoryColumn, Column, NumberColumn, SetColumn
 from offers.register import RESOLUTION, Attribute, attribute
 
 Reading = Literal["stable", "watch", "shifted", "not enough"]
@@ -103,20 +103,21 @@ class Drift:
     training: Distribution
 
 
-def of(name: str, column: pa.ChunkedArray) -> Distribution:
-    """The distribution of a column, as history gives it, in bins of its own: of tenths, or of the commonest labels."""
+def of(name: str, parts: Sequence[Column]) -> Distribution:
+    """The distribution of an attribute, whose column may come in parts, in bins of its own: of tenths, or of the
+    commonest labels."""
     if attribute(name).type not in _NUMBERS:
-        counts = _label_counts(name, column)
-        return _labelled(name, column, counts, sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS])
-    values = _numbers(column)
-    return _binned(name, column, values, _edges(values, _step(attribute(name))))
+        counts = _label_counts(parts)
+        return _labelled(name, parts, counts, tuple(sorted(counts, key=lambda label: (-counts[label], label))))
+    values = _numbers(parts)
+    return _binned(name, parts, values, _edges(values, _step(attribute(name))))
 
 
-def like(known: Distribution, column: pa.ChunkedArray) -> Distribution:
-    """The distribution of a column in the bins of another one of the same attribute."""
+def like(known: Distribution, parts: Sequence[Column]) -> Distribution:
+    """The same in the bins of another distribution of the attribute."""
     if attribute(known.attribute).type not in _NUMBERS:
-        return _labelled(known.attribute, column, _label_counts(known.attribute, column), known.labels)
-    return _binned(known.attribute, column, _numbers(column), known.edges)
+        return _labelled(known.attribute, parts, _label_counts(parts), known.labels)
+    return _binned(known.attribute, parts, _numbers(parts), known.edges)
 
 
 def compare(now: Distribution, training: Distribution) -> Drift:
@@ -151,16 +152,17 @@ def _every_bin(found: Distribution) -> tuple[int, ...]:
     return (*found.counts, found.other, found.missing)
 
 
-def _binned(name: str, column: pa.ChunkedArray, values: NDArray[np.float64], edges: Sequence[float]) -> Distribution:
+def _binned(name: str, parts: Sequence[Column], values: NDArray[np.float64], edges: tuple[float, ...]) -> Distribution:
     # The bin of a value is the number of edges below it: it belongs to the bin that ends at it.
     counts = np.bincount(np.searchsorted(np.asarray(edges), values), minlength=len(edges) + 1)
+    rows = _rows(parts)
     return Distribution(
         attribute=name,
-        rows=len(column),
-        missing=len(column) - len(values),
+        rows=rows,
+        missing=rows - len(values),
         counts=tuple(counts.tolist()) if edges else (),
         other=0 if edges else len(values),
-        edges=tuple(edges),
+        edges=edges,
         deciles=tuple(np.quantile(values, _DECILES).tolist()) if len(values) else (),
     )
 
@@ -180,26 +182,51 @@ def _without_least(tenths: NDArray[np.float64], values: NDArray[np.float64]) -> 
     return tenths[1:] if alone else tenths
 
 
-def _labelled(name: str, column: pa.ChunkedArray, counts: Mapping[str, int], labels: Iterable[str]) -> Distribution:
-    kept = tuple(labels)
+def _labelled(name: str, parts: Sequence[Column], counts: Mapping[str, int], labels: tuple[str, ...]) -> Distribution:
+    kept = labels[:MOST_LABELS]
     return Distribution(
-        attribute=name, rows=len(column), missing=column.null_count,
-        counts=tuple(counts.get(label, 0) for label in kept), labels=kept,
+        attribute=name,
+        rows=_rows(parts),
+        missing=sum(_missing(part) for part in parts),
+        counts=tuple(counts.get(label, 0) for label in kept),
+        labels=kept,
         other=sum(count for label, count in counts.items() if label not in kept),
-    )  # fmt: skip
+    )
 
 
-def _label_counts(name: str, column: pa.ChunkedArray) -> dict[str, int]:
-    texts = pc.cast(pc.drop_null(column), pa.string())
-    if attribute(name).type == "set":
-        members = pc.list_flatten(pc.split_pattern(texts, "|"))
-        texts = pc.if_else(pc.equal(members, ""), NONE, members)
-    return {item["values"]: item["counts"] for item in pc.value_counts(texts).to_pylist()}
+def _rows(parts: Sequence[Column]) -> int:
+    return sum(len(part) for part in parts)
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    values = np.asarray(pc.cast(pc.drop_null(column), pa.float64()).to_numpy(), dtype=np.float64)
-    return values[~np.isnan(values)]
+def _missing(column: Column) -> int:
+    if isinstance(column, NumberColumn):
+        return int(np.isnan(column.values).sum())
+    return int((column.codes < 0).sum()) if isinstance(column, CategoryColumn) else int(column.missing.sum())
+
+
+def _label_counts(parts: Sequence[Column]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        if isinstance(part, NumberColumn):
+            found = {"true": int((part.values == 1).sum()), "false": int((part.values == 0).sum())}
+        elif isinstance(part, CategoryColumn):
+            known = np.bincount(part.codes[part.codes >= 0], minlength=len(part.vocabulary))
+            found = dict(zip(part.vocabulary, known.tolist(), strict=True))
+        else:
+            found = _member_counts(part)
+        counts.update(found)
+    return +counts  # without the labels that nobody has
+
+
+def _member_counts(column: SetColumn) -> dict[str, int]:
+    found = {member: int((held & ~column.missing).sum()) for member, held in column.members.items()}
+    empty = ~np.logical_or.reduce([column.missing, *column.members.values()])
+    return {**found, NONE: int(empty.sum())}
+
+
+def _numbers(parts: Sequence[Column]) -> NDArray[np.float64]:
+    values = np.concatenate([part.values for part in parts if isinstance(part, NumberColumn)] or [np.empty(0)])
+    return np.asarray(values[~np.isnan(values)])
 
 
 def _step(declared: Attribute) -> float:

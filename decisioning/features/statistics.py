@@ -3,12 +3,11 @@ between them; counts only, never a customer's value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
-
-import pyarrow as pa
 
 from decisioning import decision_log
 from decisioning.features import distribution, usage
@@ -17,7 +16,8 @@ from decisioning.features.distribution import Distribution, Drift
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import FeatureStatistics
 from decisioning.propensity.training import Example
-from offers.register import ATTRIBUTES, SESSION_GROUP, AttributeType, attributes
+from offers.conditions.vectorise import Column, columns_from_rows
+from offers.register import ATTRIBUTES, SESSION_GROUP, attributes
 
 __all__ = ["Distribution", "Drift", "Statistics", "drift", "keep_training", "measure", "population", "training"]
 
@@ -28,11 +28,7 @@ _CHUNK = 1_000
 
 _SESSION = tuple(declared.name for declared in attributes(group=SESSION_GROUP))
 _LASTING = tuple(name for name in ATTRIBUTES if name not in _SESSION)
-_TYPES: Mapping[AttributeType, pa.DataType] = {
-    "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(), "set": pa.string()
-}  # fmt: skip
-
-Columns = Mapping[str, pa.ChunkedArray]
+Parts = Mapping[str, list[Column]]  # by attribute: a chunk of rows each
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +46,24 @@ class Statistics:
 def measure(now: datetime) -> Statistics:
     """Measure the population as a decision now would know it, consent and age applied, also in the bins of each model
     that is live or may become so; attributes of a session over the newest decisions. Stored, and returned."""
-    columns = {**_of_customers(now), **_of_sessions()}
+    parts = {**_of_customers(now), **_of_sessions()}
     compared = {}
     for model in usage.models():
         learned = training(model.name)
         if learned is not None:
             compared[model.name] = {
-                name: distribution.like(found, columns[name]) for name, found in learned.attributes.items()
+                name: distribution.like(found, parts[name]) for name, found in learned.attributes.items()
             }
-    return _store(
-        Statistics(
-            POPULATION, now, len(columns[_LASTING[0]]),
-            {name: distribution.of(name, columns[name]) for name in ATTRIBUTES}, compared,
-        )
-    )  # fmt: skip
+    found = {name: distribution.of(name, parts[name]) for name in ATTRIBUTES}
+    rows = max((found[name].rows for name in _LASTING), default=0)
+    return _store(Statistics(POPULATION, now, rows, found, compared))
 
 
 def keep_training(model: str, examples: Sequence[Example], now: datetime) -> None:
     """Store what a model was trained on. A decision counts once, however many of its offers were learned from."""
     once = {(example.customer, example.at): example.attributes for example in examples}
-    columns = {name: column(name, [known.get(name) for known in once.values()]) for name in ATTRIBUTES}
-    found = {name: distribution.of(name, values) for name, values in columns.items()}
+    columns = columns_from_rows(list(once.values()), ATTRIBUTES)
+    found = {name: distribution.of(name, [column]) for name, column in columns.items()}
     _store(Statistics(_training(model), now, len(once), found))
 
 
@@ -98,36 +91,26 @@ def drift(model: str) -> Mapping[str, Drift]:
     return {drift.attribute: drift for drift in sorted(found, key=lambda drift: -(drift.index or 0.0))}
 
 
-def column(name: str, values: Sequence[Any]) -> pa.ChunkedArray:
-    """Values of one attribute, None where missing, as a column of history: a set is its sorted members with "|"."""
-    if ATTRIBUTES[name].type == "set":
-        values = [None if value is None else "|".join(sorted(value)) for value in values]
-    return pa.chunked_array([pa.array(values, type=_TYPES[ATTRIBUTES[name].type])])
-
-
-def _of_customers(now: datetime) -> Columns:
+def _of_customers(now: datetime) -> Parts:
     share = min(1.0, CUSTOMERS / max(1, customers.size()))
-    chunks: dict[str, list[pa.ChunkedArray]] = {name: [] for name in _LASTING}
-    for chunk in customers.chunks(_LASTING, now, share=share):
-        for name in _LASTING:
-            chunks[name].append(column(name, [known.get(name) for known in chunk.attributes]))
-    return {name: _together(name, parts) for name, parts in chunks.items()}
+    chunks = customers.chunks(_LASTING, now, share=share)
+    return _by_name(_LASTING, (columns_from_rows(chunk.attributes, _LASTING) for chunk in chunks))
 
 
-def _of_sessions() -> Columns:
+def _of_sessions() -> Parts:
     """What the newest decisions were made with: whoever has no session now had one then."""
-    chunks: dict[str, list[pa.ChunkedArray]] = {name: [] for name in _SESSION}
-    rows = DecisionRow.objects.order_by("-id")
-    for start in range(0, DECISIONS, _CHUNK):
-        known = [decision_log.inputs(row)[1].attributes for row in rows[start : start + _CHUNK]]
-        for name in _SESSION:
-            chunks[name].append(column(name, [attributes.get(name) for attributes in known]))
-    return {name: _together(name, parts) for name, parts in chunks.items()}
+    rows = DecisionRow.objects.order_by("-id")[:DECISIONS].iterator(chunk_size=_CHUNK)
+    known = (decision_log.inputs(row)[1].attributes for row in rows)
+    chunks = iter(lambda: list(islice(known, _CHUNK)), [])
+    return _by_name(_SESSION, (columns_from_rows(chunk, _SESSION) for chunk in chunks))
 
 
-def _together(name: str, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    pieces = [piece for part in parts for piece in part.chunks]
-    return pa.chunked_array(pieces, type=_TYPES[ATTRIBUTES[name].type])
+def _by_name(names: Sequence[str], chunks: Iterable[Mapping[str, Column]]) -> Parts:
+    parts: dict[str, list[Column]] = {name: [] for name in names}
+    for chunk in chunks:
+        for name in names:
+            parts[name].append(chunk[name])
+    return parts
 
 
 def _training(model: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-import pyarrow as pa
 import pytest
 from django.utils import timezone
 from hypothesis import given, settings
@@ -17,21 +17,25 @@ from decisioning.features.distribution import Distribution
 from decisioning.models import Consent, FeatureRow
 from decisioning.propensity.encoding import OfferRow
 from decisioning.propensity.training import Example
+from offers.conditions.vectorise import Column, columns_from_rows
 from offers.register import ATTRIBUTES
 from tests import factories, living_bank
 from tests.factories import NOW
 from tests.living_bank import LivingBank
 
-
-def _column(*values: Any, kind: pa.DataType | None = None) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(values, type=kind)])
-
-
 SCORES = st.lists(st.one_of(st.none(), st.integers(300, 850)), min_size=1, max_size=200)
 
 
-def _scores(values: list[int | None]) -> pa.ChunkedArray:
-    return _column(*values, kind=pa.float64())
+def _of(name: str, values: Sequence[Any]) -> Distribution:
+    return distribution.of(name, _parts(name, values))
+
+
+def _parts(name: str, values: Sequence[Any]) -> list[Column]:
+    """A column in two parts, as a population comes in chunks."""
+    half = len(values) // 2
+    return [
+        columns_from_rows([{name: value} for value in part], [name])[name] for part in (values[:half], values[half:])
+    ]
 
 
 def test_the_index_is_the_one_worked_by_hand() -> None:
@@ -48,8 +52,8 @@ def test_the_index_is_the_one_worked_by_hand() -> None:
 def test_every_row_is_in_one_bin_also_in_the_bins_of_another_distribution(
     now: list[int | None], then: list[int | None]
 ) -> None:
-    training = distribution.of("credit_score", _scores(then))
-    for found, values in ((training, then), (distribution.like(training, _scores(now)), now)):
+    training = _of("credit_score", then)
+    for found, values in ((training, then), (distribution.like(training, _parts("credit_score", now)), now)):
         assert sum(found.counts) + found.other + found.missing == len(values) == found.rows
         assert sum(bar.share for bar in found.bins) == pytest.approx(1)
         assert [bar.label for bar in found.bins] == [bar.label for bar in training.bins]
@@ -58,7 +62,7 @@ def test_every_row_is_in_one_bin_also_in_the_bins_of_another_distribution(
 @settings(deadline=None)
 @given(SCORES)
 def test_nothing_of_a_training_set_is_below_or_above_its_own_bins(values: list[int | None]) -> None:
-    found = distribution.of("credit_score", _scores(values))
+    found = _of("credit_score", values)
     assert not found.counts or (found.counts[0], found.counts[-1]) == (0, 0)
     assert len(found.counts) <= 12
 
@@ -68,16 +72,17 @@ def test_nothing_of_a_training_set_is_below_or_above_its_own_bins(values: list[i
 def test_the_index_is_no_less_than_zero_and_the_same_from_either_side(
     now: list[int | None], then: list[int | None]
 ) -> None:
-    training = distribution.of("credit_score", _scores(then))
+    training = _of("credit_score", then)
     here, there = (
-        (*found.counts, found.other, found.missing) for found in (distribution.like(training, _scores(now)), training)
+        (*found.counts, found.other, found.missing)
+        for found in (distribution.like(training, _parts("credit_score", now)), training)
     )
     assert distribution.stability_index(here, there) == pytest.approx(distribution.stability_index(there, here))
     assert distribution.stability_index(here, there) >= 0
 
 
 def test_tenths_are_bins_and_a_value_that_many_share_has_its_own() -> None:
-    found = distribution.of("cards_held_count", _column(*[0] * 50, *range(1, 51)))
+    found = _of("cards_held_count", [*[0] * 50, *range(1, 51)])
     assert [(bar.label, bar.count) for bar in found.bins] == [
         ("below 0", 0), ("0", 50), ("1 to 10", 10), ("11 to 20", 10), ("21 to 30", 10), ("31 to 40", 10),
         ("41 to 50", 10), ("above 50", 0), ("", 0),
@@ -87,15 +92,15 @@ def test_tenths_are_bins_and_a_value_that_many_share_has_its_own() -> None:
 
 
 def test_values_outside_of_the_training_are_seen() -> None:
-    training = distribution.of("cards_held_count", _column(*[3] * 400))
-    below = distribution.like(training, _column(*[2] * 400))
+    training = _of("cards_held_count", [3] * 400)
+    below = distribution.like(training, _parts("cards_held_count", [2] * 400))
     assert [(bar.label, bar.count) for bar in below.bins] == [("below 3", 400), ("3", 0), ("above 3", 0), ("", 0)]
     assert distribution.compare(below, training).reading == "shifted"
     assert distribution.compare(training, training).index == 0
 
 
 def test_members_of_sets_are_counted_one_by_one() -> None:
-    found = distribution.of("cards_held", _column("student|travel", "travel", "", None))
+    found = _of("cards_held", [["student", "travel"], ["travel"], [], None])
     assert found.labels == ("travel", "none", "student")
     assert found.counts == (2, 1, 1)
     assert (found.rows, found.missing) == (4, 1)
@@ -103,19 +108,21 @@ def test_members_of_sets_are_counted_one_by_one() -> None:
 
 
 def test_a_label_that_training_never_saw_is_another_one_and_not_lost() -> None:
-    training = distribution.of("lifecycle_stage", _column(*["new"] * 200, *["mature"] * 300))
-    now = distribution.like(training, _column(*["new"] * 200, *["churning"] * 300))
+    training = _of("lifecycle_stage", ["new"] * 200 + ["mature"] * 300)
+    now = distribution.like(training, _parts("lifecycle_stage", ["new"] * 200 + ["churning"] * 300))
     assert [(bar.label, bar.count) for bar in now.bins] == [("mature", 0), ("new", 200), (None, 300), ("", 0)]
     assert distribution.compare(now, training).reading == "shifted"
 
 
 def test_booleans_are_true_and_false() -> None:
-    assert distribution.of("owns_home", _column(True, False, True, None)).labels == ("true", "false")
+    assert _of("owns_home", [True, False, True, None]).labels == ("true", "false")
 
 
 def test_a_source_that_falls_silent_is_a_shift() -> None:
-    training = distribution.of("credit_score", _scores([*range(400, 800)]))
-    silent = distribution.like(training, _scores([None if score % 2 else score for score in range(400, 800)]))
+    training = _of("credit_score", range(400, 800))
+    silent = distribution.like(
+        training, _parts("credit_score", [None if score % 2 else score for score in range(400, 800)])
+    )
     drift = distribution.compare(silent, training)
     assert drift.reading == "shifted"
     assert silent.bins[-1] == distribution.Bin("", 200, 0.5)
@@ -141,16 +148,19 @@ def test_few_rows_tell_nothing(rows: int, reading: str) -> None:
 
 
 def test_what_nobody_has_is_stable_and_compared_all_the_same() -> None:
-    training = distribution.of("credit_score", _scores([None] * 300))
-    assert distribution.compare(distribution.like(training, _scores([None] * 300)), training).reading == "stable"
-    appeared = distribution.like(training, _scores([*range(400, 700)]))
+    training = _of("credit_score", [None] * 300)
+    assert (
+        distribution.compare(distribution.like(training, _parts("credit_score", [None] * 300)), training).reading
+        == "stable"
+    )
+    appeared = distribution.like(training, _parts("credit_score", range(400, 700)))
     assert distribution.compare(appeared, training).reading == "shifted"
 
 
 @settings(deadline=None)
 @given(SCORES)
 def test_a_distribution_is_read_as_it_was_stored(values: list[int | None]) -> None:
-    found = distribution.of("credit_score", _scores(values))
+    found = _of("credit_score", values)
     assert Distribution.from_json(orjson.loads(orjson.dumps(found.to_json()))) == found
 
 
