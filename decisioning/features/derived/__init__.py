@@ -1,12 +1,17 @@
-"""Attributes that are a vector function of other columns: what each needs, and all of them at once.
+"""Attributes that are a vector function of other columns: what each needs, in the order in which they can be computed.
 
-A column is a float64 array with one entry per customer: numbers as they are, booleans 0 or 1, NaN where not known.
+A column is a float64 array with one entry per customer: numbers as they are, rounded to the register's resolution,
+booleans 0 or 1, NaN where not known. No function here reads a clock or a database, and whatever comes in, what goes out
+is a value that the register allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from decisioning.features.derived import cash_flow, churn, credit, income, lifecycle, risk, unusual
+from decisioning.features.derived.column import Derived
 
 # What the functions need beside attributes of the register, by name; a month is 30 days, amounts are positive.
 RAW_INPUTS: Mapping[str, str] = MappingProxyType(
@@ -21,3 +26,18 @@ RAW_INPUTS: Mapping[str, str] = MappingProxyType(
         "utilisation_low_90d": "lowest credit utilisation seen in the last 90 days; null where none was seen",
     }
 )
+
+# A later one may need an earlier one.
+_FUNCTIONS = (
+    credit.credit_score_band, credit.credit_rating, credit.revolving,
+    income.income_band, income.salary_change, income.salary_changed_90d,
+    cash_flow.balance_trend_90d, cash_flow.cash_flow_shortfall_30d,
+    churn.churn_risk, lifecycle.lifecycle_stage,
+    risk.risk_points, risk.risk_profile,
+)  # fmt: skip
+
+
+def derived(forest: unusual.Forest | None = None) -> Mapping[str, Derived]:
+    """Every derived attribute by name, in an order in which each finds its inputs; `forest` tells unusual activity."""
+    found = [*(Derived.of(function) for function in _FUNCTIONS), unusual.declared(forest)]
+    return MappingProxyType({each.name: each for each in found})
