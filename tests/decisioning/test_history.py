@@ -1,0 +1,56 @@
+"""Features as known at a moment, on Postgres: the past as it was known then, conflicts, and what stands in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from decisioning.features import history
+from decisioning.features.engines.postgres import Postgres
+from decisioning.models import Customer, FeatureRow, Transaction
+from decisioning.partitions import ensure
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+def _customer() -> int:
+    return Customer.objects.create(known_at=NOW).pk
+
+
+def _tell(customer: int, group: str, values: dict[str, Any], at: datetime, known: datetime | None = None,
+          source: str = "core_banking") -> None:  # fmt: skip
+    FeatureRow.objects.create(
+        customer_id=customer, group=group, source=source, version=1, occurred_at=at, known_at=known or at, values=values
+    )
+
+
+def _spend(customer: int, key: str, amount: float, at: datetime, known: datetime | None = None,
+           category: str = "groceries") -> None:  # fmt: skip
+    ensure(at.date(), at.date(), ("transaction",))
+    Transaction.objects.create(
+        customer_id=customer, transaction_key=key, account_key="a", occurred_at=at, known_at=known or at, amount=amount,
+        category=category, source="test",
+    )  # fmt: skip
+
+
+def _as_of(customer: int, moment: datetime) -> dict[str, Any]:
+    spine = history.spine(np.array([customer]), np.datetime64(moment.replace(tzinfo=None), "us"))
+    return dict(history.as_of(Postgres(), spine).to_pylist()[0])
+
+
+def test_what_was_known_only_later_does_not_leak_into_the_past() -> None:
+    customer, decided = _customer(), NOW - timedelta(days=10)
+    _spend(customer, "known", 100.004, decided - timedelta(days=2))
+    _spend(customer, "backfill", 40, decided - timedelta(days=3), known=decided + timedelta(days=1))
+    _spend(customer, "future", 7, decided + timedelta(days=2))
+    _tell(customer, "credit_risk", {"credit_score": 640}, decided - timedelta(days=5))
+    _tell(
+        customer, "credit_risk", {"credit_score": 500}, decided - timedelta(days=1), known=decided + timedelta(days=1)
+    )
+    then, now = _as_of(customer, decided), _as_of(customer, NOW)
+    assert (then["spend_90d"], then["credit_score"]) == (100.0, 640.0)
+    assert (now["spend_90d"], now["credit_score"]) == (147.0, 500.0)
