@@ -11,6 +11,7 @@ from decisioning.models.decisions import (
     SessionLease,
 )
 from decisioning.models.features import (
+    ActivityForest,
     FeatureRow,
     FeatureStatistics,
     FeatureVector,
@@ -43,6 +44,7 @@ from decisioning.models.running import (
 
 __all__ = [
     "Account",
+    "ActivityForest",
     "ApiKey",
     "CapLedger",
     "Consent",

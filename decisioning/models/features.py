@@ -54,6 +54,16 @@ class PrecomputedScore(models.Model):
         return str(self.customer_id)
 
 
+class ActivityForest(models.Model):
+    """The forest of `features.derived.unusual` that tells unusual activity from `fitted_at` on, until the next."""
+
+    fitted_at = models.DateTimeField(primary_key=True)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"forest of {self.fitted_at}"
+
+
 class SkewCheck(models.Model):
     """Served values of a sample of decisions against the same values computed again from history."""
 

@@ -107,8 +107,8 @@ class Consent(models.Model):
 
 
 class Post(models.Model):
-    """What a consented post tells, never its text: sentiment in [-1, 1] and, where a transformer is installed, its
-    embedding (float32, little-endian) by `encoder`."""
+    """What a consented post tells, never its text, nor an embedding, which gives much of the text back: sentiment in
+    [-1, 1], and by `encoder` how near it is to each kind of card."""
 
     pk = models.CompositePrimaryKey("customer_id", "source", "post_key")
     customer_id = CUSTOMER()
@@ -119,7 +119,6 @@ class Post(models.Model):
     sentiment = models.FloatField()
     interests = models.JSONField(default=dict)  # kind of card: similarity in [-1, 1]
     encoder = models.CharField(max_length=60, default="")
-    embedding = models.BinaryField(default=b"")
 
     def __str__(self) -> str:
         return self.post_key

@@ -23,8 +23,8 @@ LONGEST = 10_000  # characters; a longer text is scored by its beginning
 # The lock on the consent makes a withdrawal at the same moment wait, so that it deletes what is inserted here.
 _INSERT = """
 INSERT INTO decisioning_post
-  (customer_id, source, post_key, occurred_at, known_at, sentiment, interests, encoder, embedding)
-SELECT post.customer, post.source, post.key, post.at, %s, post.sentiment, post.interests::jsonb, %s, ''
+  (customer_id, source, post_key, occurred_at, known_at, sentiment, interests, encoder)
+SELECT post.customer, post.source, post.key, post.at, %s, post.sentiment, post.interests::jsonb, %s
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::text[])
   AS post (customer, source, key, at, sentiment, interests)
 JOIN decisioning_consent consent ON consent.customer_id = post.customer
