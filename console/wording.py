@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from console.templatetags.console import NONE, amount, listed, percent, words
-from offers.register import ATTRIBUTES, OFFER_FACTS, Unit
+from offers.register import ATTRIBUTES, OFFER_FACTS, Attribute, Unit
 from offers.types import CHANNELS, Offer
 
+_ABBREVIATION = 3  # letters: "HI" is a state and stays large
+_CHOICES_SHOWN = 6
+_NO_LIMIT = 1e9  # a bound that only tells numbers from nonsense
 _HIDDEN = ("when",)  # shown clause by clause instead
 # The register's codes of an attribute, in words.
 WARNINGS: Final[Mapping[str, str]] = {
@@ -52,7 +55,7 @@ def measured(value: Any, unit: Unit) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return listed(sorted(map(str, value))) if value else "none"
     if not isinstance(value, int | float):
-        return words(value)
+        return words(value) if len(value) > _ABBREVIATION else value
     if unit == "ratio":
         return percent(value, 2 if 0 < abs(value) < 0.1 else 1)
     return f"{amount(round(value, 2))} {unit}" if unit in ("months", "days", "seconds") else amount(round(value, 2))
@@ -93,6 +96,22 @@ def attribute_value(name: str, value: Any) -> str:
 def offer_values(offer: Offer) -> dict[str, Any]:
     """What a model may read of an offer, by name of the register."""
     return {**offer.facts, "value": offer.value, "benefit_rank": offer.benefit_rank, "family": offer.family}
+
+
+def value_range(declared: Attribute) -> str:
+    """What values an attribute can have: "number in points, 300 to 850", "one of low, medium and high"."""
+    if declared.choices:
+        shown = declared.choices[:_CHOICES_SHOWN]
+        rest = f" and {len(declared.choices) - len(shown)} more" if len(shown) < len(declared.choices) else ""
+        return f"one of {', '.join(map(words, shown))}{rest}" if rest else f"one of {listed(shown)}"
+    if declared.bounds is None:
+        return {"boolean": "yes or no", "set": "any number of keys", "category": "a code"}[declared.type]
+    low, high = declared.bounds
+    within = "" if high >= _NO_LIMIT else f", {amount(low)} to {amount(high)}"
+    if declared.unit == "ratio":
+        return f"share, {percent(low, 0)} to {percent(high, 0)}"
+    unit = "" if declared.unit in ("none", "count") else f" of {declared.unit}"
+    return f"{'whole number' if declared.type == 'integer' else 'number'}{unit}{within}"
 
 
 def attribute_name(name: str) -> str:

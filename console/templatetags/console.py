@@ -73,6 +73,7 @@ WORDS: Final[Mapping[str, str]] = {
     "sms": "SMS",
     "call_centre": "call centre",
     "direct_mail": "letter",
+    "crm": "CRM",
 }
 
 
@@ -297,7 +298,7 @@ def distribution(
     def height(share: float) -> float:
         return round(share / tallest * 36, 2) if tallest else 0.0
 
-    behind = [share for _, share in before] or [None] * len(now)
+    behind: list[float | None] = [share for _, share in before] or [None] * len(now)
     bars = [
         {
             "x": 10 * place,
