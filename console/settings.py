@@ -1,5 +1,6 @@
 """All settings, from the environment; without DATABASE_URL and REDIS_URL this is the demo and its own servers."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,13 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# --- Streams of signals --------------------------------------------------------------------------------------------
+# Redis Streams need no setting: `manage.py consume redis` reads candor:signals at REDIS_URL. Kafka is read where
+# brokers are named; its options are librdkafka's, as a JSON object, such as those of TLS and SASL.
+KAFKA_BROKERS = os.environ.get("KAFKA_BROKERS", "")
+KAFKA_TOPIC = os.environ.get("KAFKA_TOPIC", "candor.signals")
+KAFKA_OPTIONS: dict[str, Any] = json.loads(os.environ.get("KAFKA_OPTIONS") or "{}")
+
 # --- Celery --------------------------------------------------------------------------------------------------------
 # learn: the one learner; default: short work; long: jobs with a row in Postgres; fairness: a process that is thrown
 # away after each task. `demo` starts a worker for each. A task names its queue where it is declared.
@@ -196,6 +204,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "fairness": {"task": "fairness.tasks.audit_decisions", "schedule": crontab(hour="3", minute="0")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
 }
+if UNDER_DEMO:  # looks whether the made-up bank's export is due; a real bank sends its own
+    CELERY_BEAT_SCHEDULE["bank-export"] = {
+        "task": "console.tasks.bank_export", "schedule": 600.0, "options": {"expires": 600.0},
+    }  # fmt: skip
 
 # --- Log -----------------------------------------------------------------------------------------------------------
 LOGGING = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,17 +28,17 @@ BUREAU_GROUP = "credit_risk"
 Kept = tuple[Event, int]  # an event, and whose it is
 
 
-def take_json(batch: Sequence[Any], now: datetime) -> Accepted:
-    """The path of every adapter: JSON values as somebody sent them. Commits the good ones; the caller refreshes."""
+def take_json(batch: Iterable[tuple[int, Any]], now: datetime) -> Accepted:
+    """The path of every adapter: (index, JSON value) pairs as somebody sent them. Commits the good ones; the caller
+    refreshes."""
     good: list[tuple[int, Event]] = []
     rejected: list[Rejection] = []
-    for index, raw in enumerate(batch):
+    for index, raw in batch:
         try:
             good.append((index, event_of(raw)))
         except InvalidEvent as error:
             rejected.append(Rejection(index, "INVALID", str(error)))
-    taken = take(good, now)
-    return replace(taken, rejected=_in_order([*taken.rejected, *rejected]))
+    return take(good, now).joined(Accepted(rejected=rejected))
 
 
 def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
@@ -69,11 +68,12 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         _keep_bureau(kept, now)
         posts.keep(_posts(kept), now)
     return Accepted(
-        accepted=len(kept),
+        fresh=frozenset(fresh),
         duplicates=duplicates,
-        rejected=_in_order(rejected + conflicts),
-        customers=frozenset(customer for _, customer in kept),
-        given=frozenset(customer for event, customer in kept if event.type == "bureau_refresh"),
+        rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
+        # Those of repeats too: whoever repeats may have died between the commit and the refresh.
+        customers=frozenset(customer for _, _, customer in good),
+        given=frozenset(customer for _, event, customer in good if event.type == "bureau_refresh"),
     )
 
 
@@ -94,10 +94,6 @@ def _refresh_moments(customers: Collection[int]) -> None:
     for customer, moment in session.recompute(sorted(tokens)).items():
         pipe.set(store.session_key(str(tokens[customer])), orjson.dumps(moment), ex=store.SESSION_SECONDS)
     pipe.execute()
-
-
-def _in_order(rejected: Sequence[Rejection]) -> list[Rejection]:
-    return sorted(rejected, key=lambda rejection: rejection.index)
 
 
 def _customers(external_ids: Collection[str]) -> dict[str, int]:

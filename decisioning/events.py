@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from django.db import connection
@@ -25,14 +25,29 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a batch; `customers` are those whose online profile the caller has to refresh, `given` those among
-    them of whom a source said a value."""
+    """What became of a batch: `fresh` are the indices of events that are new, and what is neither fresh nor rejected
+    was a duplicate. `customers` are those whose online profile the caller has to refresh, `given` those among them of
+    whom a source said a value."""
 
-    accepted: int
-    duplicates: int
-    rejected: Sequence[Rejection]
-    customers: frozenset[int] = field(default_factory=frozenset)
-    given: frozenset[int] = field(default_factory=frozenset)
+    fresh: frozenset[int] = frozenset()
+    duplicates: int = 0
+    rejected: Sequence[Rejection] = ()
+    customers: frozenset[int] = frozenset()
+    given: frozenset[int] = frozenset()
+
+    @property
+    def accepted(self) -> int:
+        return len(self.fresh)
+
+    def joined(self, other: Self) -> Self:
+        """What became of both: two parts of one batch, counted with the same indices."""
+        return type(self)(
+            self.fresh | other.fresh,
+            self.duplicates + other.duplicates,
+            sorted([*self.rejected, *other.rejected], key=lambda rejection: rejection.index),
+            self.customers | other.customers,
+            self.given | other.given,
+        )
 
 
 _RECORD = """

@@ -82,7 +82,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
         opted_out = [row for _, event, row, _ in kept if event.type == "opt_out"]
         _withdraw_consent(opted_out, channel, now)
     return Accepted(
-        accepted=len(kept),
+        fresh=frozenset(fresh),
         duplicates=duplicates,
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         customers=frozenset(row.customer_id for row in opted_out),

@@ -12,6 +12,7 @@ VERSIONS = "candor:versions"
 POSTERIOR = "candor:posterior"  # bytes of the latest posterior
 LEARNER_WOKEN = "candor:learner-woken"  # set while a wake-up of the learner is already queued
 REBUILDING = "candor:rebuilding"  # set while somebody rebuilds
+SIGNALS = "candor:signals"  # a stream: what a bank adds here, Candor takes in and deletes
 
 PROFILE_SECONDS = 14 * 24 * 3600
 SESSION_SECONDS = 2 * 3600

@@ -190,7 +190,7 @@ class Signals(EventsView):
         return super().post(request)
 
     def take(self, batch: Sequence[Any]) -> Accepted:
-        taken = customer_signals.take_json(batch, timezone.now())
+        taken = customer_signals.take_json(enumerate(batch), timezone.now())
         customer_signals.refresh(taken)
         return taken
 
@@ -212,8 +212,7 @@ class Outcomes(EventsView):
         taken = outcomes.take(good, timezone.now(), channel=self.credential.channel)
         outcomes.refresh(taken.customers)
         tasks.wake_learner()
-        merged = sorted([*taken.rejected, *rejected], key=lambda rejection: rejection.index)
-        return Accepted(taken.accepted, taken.duplicates, merged)
+        return taken.joined(Accepted(rejected=rejected))
 
     def _valid(self, batch: Sequence[Any]) -> tuple[list[tuple[int, outcomes.Event]], list[Rejection]]:
         good, rejected = [], []
