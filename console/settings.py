@@ -203,6 +203,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},
     "fairness": {"task": "fairness.tasks.audit_decisions", "schedule": crontab(hour="3", minute="0")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
+    "statistics": {"task": "decisioning.tasks.measure_features", "schedule": crontab(hour="4", minute="0")},
+    "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},
 }
 if UNDER_DEMO:  # looks whether the made-up bank's export is due; a real bank sends its own
     CELERY_BEAT_SCHEDULE["bank-export"] = {

@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from decisioning import idempotency, learn, partitions, rebuild, retraining, scoring, store
+from decisioning.features import skew, statistics
 
 KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
 _WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent again
@@ -58,3 +59,15 @@ def retrain() -> str:
 def score() -> int:
     """Precompute the propensities of the whole population with the live release's model."""
     return scoring.score_population(timezone.now())
+
+
+@shared_task(queue="long")
+def measure_features() -> int:
+    """Measure the distribution of every attribute over the population."""
+    return statistics.measure(timezone.now()).rows
+
+
+@shared_task(queue="long")
+def check_skew() -> int:
+    """Compute again what a sample of decisions was served; the number of values that differ."""
+    return sum(skew.check(timezone.now()).mismatches.values())
