@@ -16,12 +16,13 @@ from decisioning.features.derived.column import Derived
 # What the functions need beside attributes of the register, by name; a month is 30 days, amounts are positive.
 RAW_INPUTS: Mapping[str, str] = MappingProxyType(
     {
+        "moment": "the moment for which the attributes are computed, in epoch seconds",
         "history_days": "days since the first known transaction; null without any",
         "days_since_last_transaction": "days since the last transaction of any kind; null without any",
         "transactions_90d": "number of transactions in the last 90 days; null without any transaction ever",
         "inflow_90d": "sum of money in over the last 90 days, in currency; null without any transaction ever",
         "outflow_90d": "sum of money out over the last 90 days, in currency; null without any transaction ever",
-        "salary_last": "the newest salary payment (money in of category salary) of the last 45 days; null without",
+        "salary_last": "mean salary payment (money in of category salary) of the last 35 days; null without",
         "salary_before": "mean salary payment of the days 91 to 180 before the moment; null without",
         "utilisation_low_90d": "lowest credit utilisation seen in the last 90 days; null where none was seen",
     }
@@ -37,7 +38,11 @@ _FUNCTIONS = (
 )  # fmt: skip
 
 
-def derived(forest: unusual.Forest | None = None) -> Mapping[str, Derived]:
-    """Every derived attribute by name, in an order in which each finds its inputs; `forest` tells unusual activity."""
-    found = [*(Derived.of(function) for function in _FUNCTIONS), unusual.declared(forest)]
+def derived(forests: unusual.Forests | None = None) -> Mapping[str, Derived]:
+    """Every derived attribute by name, in an order in which each finds its inputs.
+
+    `forests` are those that held at the moments in question (`features.forests.kept`); without them nobody's activity
+    is known to be unusual or not.
+    """
+    found = [*(Derived.of(function) for function in _FUNCTIONS), unusual.declared(forests or unusual.Forests())]
     return MappingProxyType({each.name: each for each in found})

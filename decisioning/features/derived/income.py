@@ -10,7 +10,7 @@ from decisioning.features.derived.column import Categories, Column, band, finite
 from offers.register import ATTRIBUTES
 
 INCOME_FLOORS: Final = (2_000, 4_000, 7_000)  # currency a month
-LAPSE_DAYS: Final = 45  # a monthly salary is missing after this
+LAPSE_DAYS: Final = 35  # of a month, with a weekend and a holiday: after these a monthly salary is missing
 CHANGE: Final = 0.1  # a smaller change is a yearly raise or an odd payment, and no event of a life
 
 
@@ -20,9 +20,9 @@ def income_band(income_estimate_monthly: Column) -> Categories:
 
 
 def salary_change(salary_last: Column, salary_before: Column, days_since_last_transaction: Column) -> Column:
-    """The newest salary payment of the last 45 days over the mean payment of three to six months ago, minus 1.
+    """The mean salary payment of the last 35 days over that of three to six months ago, minus 1.
 
-    -1 where none came in 45 days although other transactions did: the salary ended, or goes to another bank.
+    -1 where none came in 35 days although other transactions did: the salary ended, or goes to another bank.
     """
     before = np.where(finite(salary_before) > 0, salary_before, np.nan)
     lapsed = np.isnan(salary_last) & (days_since_last_transaction < LAPSE_DAYS)

@@ -2,8 +2,8 @@
 customer: it is no finding of fraud, no ground for a refusal, and the register lets only rules use it.
 
 A forest is kept as what it was fitted on, some thousand rows of behaviour without a customer's key, and is fitted again
-from them wherever it is needed: with the same rows, seed and release of scikit-learn it is the same forest, and nothing
-that came from a database is ever unpickled.
+from them wherever it is needed: the same rows and seed give the same forest, and nothing that came from a database is
+ever unpickled. Another release of scikit-learn may grow its trees differently: fit a new one with it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
+from zipfile import BadZipFile
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from decisioning.features.derived.column import Column, Columns, Derived, finite, within
 
 INPUTS: Final = (
-    "transactions_24h", "spend_24h", "transactions_30d", "spend_30d", "spend_90d", "days_since_last_transaction",
-    "spend_share_travel", "spend_share_groceries", "spend_share_dining", "spend_share_fuel", "spend_share_online",
+    "transactions_24h", "spend_24h", "transactions_30d", "spend_30d", "spend_90d", "spend_share_travel",
+    "spend_share_groceries", "spend_share_dining", "spend_share_fuel", "spend_share_online",
 )  # fmt: skip
 DEFINITION: Final = (
     "Whether an isolation forest finds the spending of the last 24 hours, 30 and 90 days rarer than that of 99 in 100"
@@ -41,7 +41,7 @@ class TooFewCustomers(ValueError):
 
 
 class UnreadableForest(ValueError):
-    """The bytes are no forest, or one that this release of scikit-learn would fit differently."""
+    """The bytes are no forest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Forest:
     def to_bytes(self) -> bytes:
         """The rows and the seed; the same forest gives the same bytes."""
         content = io.BytesIO()
-        np.savez(content, rows=self.rows, seed=self.seed, library=sklearn.__version__)
+        np.savez(content, rows=self.rows, seed=self.seed)
         return content.getvalue()
 
     @classmethod
@@ -78,14 +78,9 @@ class Forest:
         """Fit it again. Raises UnreadableForest."""
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                rows, seed, library = stored["rows"], int(stored["seed"]), str(stored["library"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+                return cls(stored["rows"], int(stored["seed"]))
+        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
             raise UnreadableForest(f"not a forest: {type(error).__name__}") from None
-        if library != sklearn.__version__:
-            raise UnreadableForest(
-                f"fitted by scikit-learn {library}, and {sklearn.__version__} is here: fit a new one"
-            )
-        return cls(rows, seed)
 
 
 def fit(columns: Columns, seed: int) -> Forest:
@@ -97,15 +92,31 @@ def fit(columns: Columns, seed: int) -> Forest:
     return Forest(_filled(behaviour[np.sort(chosen)]), seed)
 
 
-def declared(forest: Forest | None) -> Derived:
-    """The attribute by this forest; without one, nobody's activity is known to be unusual or not."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Forests:
+    """Forests by the moments from which they hold, `since` in epoch seconds and rising."""
 
-    def unusual_activity(*values: Column) -> Column:
-        if forest is None:
-            return np.full(len(values[0]), np.nan)
-        return forest.flags(dict(zip(INPUTS, values, strict=True)))
+    since: tuple[float, ...] = ()
+    forests: tuple[Forest, ...] = ()
 
-    return Derived("unusual_activity", INPUTS, DEFINITION, unusual_activity)
+    def flags(self, moments: Column, columns: Columns) -> Column:
+        """Forest.flags by the forest that held at each row's moment (epoch seconds), NaN before the first."""
+        flags = np.full(len(moments), np.nan)
+        holding = np.searchsorted(self.since, moments, side="right") - 1
+        for index, forest in enumerate(self.forests):
+            rows = holding == index
+            if rows.any():
+                flags[rows] = forest.flags({name: columns[name][rows] for name in INPUTS})
+        return flags
+
+
+def declared(forests: Forests) -> Derived:
+    """The attribute by these forests; where none held, nobody's activity is known to be unusual or not."""
+
+    def unusual_activity(moment: Column, *values: Column) -> Column:
+        return forests.flags(moment, dict(zip(INPUTS, values, strict=True)))
+
+    return Derived("unusual_activity", ("moment", *INPUTS), DEFINITION, unusual_activity)
 
 
 def _known(columns: Columns) -> NDArray[np.bool_]:
