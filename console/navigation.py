@@ -35,6 +35,13 @@ AREAS: Final = (
             ("Audit trail", "audit", "see:audit"),
         ),
     ),
+    (
+        "Data",
+        (
+            ("Customers", "customers", "see:customers"),
+            ("Dead letters", "dead_letters", "see:dead_letters"),
+        ),
+    ),
     ("Operations", (("Health", "health", "see:health"),)),
 )
 

@@ -10,8 +10,11 @@ from console.bank import staff
 from console.views import (
     arms,
     audit,
+    customers,
+    dead_letters,
     decisions,
     fairness,
+    features,
     health,
     home,
     offers,
@@ -62,6 +65,13 @@ pages: list[URLPattern | URLResolver] = [
     path("decisions/<uuid:decision_id>/replay/", decisions.run_replay, name="decision_replay"),
     path("audit/", audit.index, name="audit"),
     path("audit/check/", audit.verify, name="audit_verify"),
+    path("features/", features.index, name="features"),
+    path("features/<slug:name>/", features.group, name="feature_group"),
+    path("customers/", customers.index, name="customers"),
+    path("customers/by-key/<int:key>/", customers.by_key, name="customer_by_key"),
+    path("customers/<str:external_id>/", customers.detail, name="customer"),
+    path("dead-letters/", dead_letters.index, name="dead_letters"),
+    path("dead-letters/settle/", dead_letters.settle, name="dead_letters_settle"),
     path("health/", health.index, name="health"),
 ]
 

@@ -55,10 +55,15 @@ def measured(value: Any, unit: Unit) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return listed(sorted(map(str, value))) if value else "none"
     if not isinstance(value, int | float):
-        return words(value) if len(value) > _ABBREVIATION else value
+        return spelt(value)
     if unit == "ratio":
         return percent(value, 2 if 0 < abs(value) < 0.1 else 1)
     return f"{amount(round(value, 2))} {unit}" if unit in ("months", "days", "seconds") else amount(round(value, 2))
+
+
+def spelt(code: str) -> str:
+    """A value of a category in words, but for abbreviations."""
+    return words(code) if len(code) > _ABBREVIATION else code
 
 
 def facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -103,13 +108,15 @@ def value_range(declared: Attribute) -> str:
     if declared.choices:
         shown = declared.choices[:_CHOICES_SHOWN]
         rest = f" and {len(declared.choices) - len(shown)} more" if len(shown) < len(declared.choices) else ""
-        return f"one of {', '.join(map(words, shown))}{rest}" if rest else f"one of {listed(shown)}"
+        return f"one of {', '.join(map(spelt, shown))}{rest}" if rest else f"one of {listed(shown)}"
     if declared.bounds is None:
         return {"boolean": "yes or no", "set": "any number of keys", "category": "a code"}[declared.type]
     low, high = declared.bounds
     within = "" if high >= _NO_LIMIT else f", {amount(low)} to {amount(high)}"
     if declared.unit == "ratio":
         return f"share, {percent(low, 0)} to {percent(high, 0)}"
+    if declared.unit in ("currency", "score"):
+        return f"{'sum of money' if declared.unit == 'currency' else 'score'}{within}"
     unit = "" if declared.unit in ("none", "count") else f" of {declared.unit}"
     return f"{'whole number' if declared.type == 'integer' else 'number'}{unit}{within}"
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
 from console.attributes import how
-from console.wording import attribute_value
+from console.wording import WARNINGS, attribute_value
 from decisioning import profile
 from decisioning.features.derived import risk
 from decisioning.models import Consent, Customer, Signal
@@ -132,6 +132,7 @@ def _group(row: KnownGroup, level: str) -> dict[str, Any]:
 def _value(value: KnownValue, stale: bool) -> dict[str, Any]:
     return {
         "label": ATTRIBUTES[value.name].meaning,
+        "warning": WARNINGS.get(ATTRIBUTES[value.name].basis_class, ""),
         "known": attribute_value(value.name, value.known),
         "served": attribute_value(value.name, value.served) if stale and value.served != value.known else "",
         "source": value.source,

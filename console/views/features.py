@@ -16,13 +16,13 @@ from django.utils import timezone
 from console.access import SignedInRequest, allowed
 from console.attributes import how
 from console.engine import engine
-from console.templatetags.console import words
 from console.wording import (
     ORIGINS,
     PURPOSES,
     WARNINGS,
     attribute_name,
     attribute_value,
+    spelt,
     value_range,
 )
 from decisioning.features import freshness, skew, statistics, usage
@@ -204,7 +204,7 @@ def _bins(distribution: Distribution | None) -> list[tuple[str, float]]:
 def _label(found: Bin) -> str:
     if not found.label:
         return "others" if found.label is None else "not known"
-    return _YES_NO.get(found.label) or words(found.label)
+    return _YES_NO.get(found.label) or spelt(found.label)
 
 
 def _hrefs(users: Iterable[User]) -> dict[tuple[str, str], str]:
