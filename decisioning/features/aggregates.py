@@ -3,6 +3,8 @@ measures and functions that their attributes share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -99,15 +101,51 @@ def since_days(*newest: Measure) -> Aggregate:
 
 def _happened(_: Floats, *counts: Floats) -> Floats:
     total = np.nansum(counts, axis=0)
-    return np.where(np.all(np.isnan(counts), axis=0), np.nan, (total > 0).astype(np.float64))
+    flags: Floats = np.where(np.all(np.isnan(counts), axis=0), np.nan, (total > 0).astype(np.float64))
+    return flags
 
 
 def months_since(moment: Floats, since: Floats) -> Floats:
     """Whole months of the mean length."""
-    return np.floor((moment - since) / (30.4375 * DAY))
+    months: Floats = np.floor((moment - since) / (30.4375 * DAY))
+    return months
 
 
 def _named(name: str, where: Where) -> Where:
     """A condition is computed once for all measures that share its name."""
     where.__name__ = name
     return where
+
+
+def _counted(name: str, days: int, until: int = 0, where: Where | None = None) -> Measure:
+    return Measure(name, "transactions", "count", days=days, until=until, where=where)
+
+
+def _mean_salary(name: str, days: int, until: int = 0) -> Aggregate:
+    total = Measure(f"{name}_total", "transactions", "sum", "amount_units", days, until, salary)
+    return Aggregate((total, _counted(f"{name}_payments", days, until, salary)), _mean_paid)
+
+
+def _mean_paid(_: Floats, units: Floats, payments: Floats) -> Floats:
+    return np.divide(-units, payments * 100, out=np.full(len(units), np.nan), where=payments > 0)
+
+
+_NEWEST = Measure("last_transaction", "transactions", "max", "occurred_at")
+_OLDEST = Measure("first_transaction", "transactions", "min", "occurred_at")
+
+# What derived attributes need beside attributes of the register.
+RAW: Mapping[str, Aggregate] = MappingProxyType(
+    {
+        "history_days": Aggregate((_OLDEST,), lambda moment, first: (moment - first) / DAY),
+        "days_since_last_transaction": Aggregate((_NEWEST,), lambda moment, last: (moment - last) / DAY),
+        "transactions_90d": summed(_counted("transactions_90d", 90)),
+        # Money in is a negative amount.
+        "inflow_90d": summed(Measure("inflow_90d", "transactions", "sum", "amount_units", 90, 0, money_in), -100),
+        "outflow_90d": summed(Measure("outflow_90d", "transactions", "sum", "amount_units", 90, 0, money_out), 100),
+        "salary_last": _mean_salary("salary_last", 35),
+        "salary_before": _mean_salary("salary_before", 180, 90),
+        "utilisation_low_90d": summed(
+            Measure("utilisation_low_90d", "signals", "min", "utilisation_units", 90), 10_000
+        ),
+    }
+)

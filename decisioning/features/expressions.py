@@ -1,20 +1,20 @@
-"""The Ibis expressions that read history as known at a moment, one for each source; the same on every engine.
+"""The Ibis expressions that read history as known at a moment; one expression is compiled for every engine.
 
 Each joins the spine (entry, customer_id, moment and the starts of the windows) with one source. A fact counts only
-where it had happened and was known: that condition stands here, once, and nowhere else. Ibis is imported where the
-first expression is built, because a process that only serves decisions never builds one.
+where it had happened and was known: that condition stands here, once, and nowhere else. Ibis takes a second to import,
+so engines import this module when they first read: a process that only serves decisions never does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
-from decisioning.features.measures import LONGEST_DAYS, Measure, Where
+from decisioning.features.measures import LONGEST_DAYS, Latest, Measure, Measured, Query, Where, start
 from decisioning.features.sources import TABLES, ColumnType
 from offers.register import CARD_KINDS
 
@@ -27,51 +27,42 @@ UNITS: Mapping[str, Mapping[str, int]] = {
 _DTYPES: Mapping[ColumnType, str] = {
     "int64": "int64", "float64": "float64", "bool": "boolean", "string": "string", "timestamp": "timestamp(6)"
 }  # fmt: skip
-_TIMES = frozenset({"occurred_at", "known_at"})
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One read of `source` for a spine that has the starts of the windows `days`; `columns` are what it answers."""
-
-    source: str
-    days: tuple[int, ...]
-    expression: ibis.Table
-
-    @property
-    def columns(self) -> pa.Schema:
-        """What it answers: moments in UTC, to the microsecond."""
-        fields = self.expression.schema().to_pyarrow()
-        moment = pa.timestamp("us", "UTC")
-        return pa.schema([(each.name, moment if pa.types.is_timestamp(each.type) else each.type) for each in fields])
+@cache
+def expression(query: Query) -> ibis.Table:
+    """What `query` reads, over tables `spine` and the source's that an engine provides under their names."""
+    return _measured(query) if isinstance(query, Measured) else _latest(query)
 
 
-def start(days: int) -> str:
-    """The spine's column with the start of a window: facts at or before it are outside."""
-    return f"from_{days}"
+@cache
+def columns(query: Query) -> pa.Schema:
+    """What `query` answers: moments in UTC, to the microsecond."""
+    fields = expression(query).schema().to_pyarrow()
+    moment = pa.timestamp("us", "UTC")
+    return pa.schema([(each.name, moment if pa.types.is_timestamp(each.type) else each.type) for each in fields])
 
 
-def measured(source: str, measures: Sequence[Measure]) -> Query:
-    """A row for each entry with any fact of `source` in the longest window: entry, and a column for each measure."""
-    windows = {days for measure in measures for days in (measure.days, measure.until) if days} | {LONGEST_DAYS}
-    days = tuple(sorted(windows))
-    pairs = _known(_spine(days), _prepared(source, measures), LONGEST_DAYS)
-    values = {measure.name: _value(pairs, measure) for measure in measures}
-    return Query(source, days, pairs.group_by("entry").agg(**values))
+@cache
+def compiled(query: Query, dialect: str) -> str:
+    return str(ibis.to_sql(expression(query), dialect=dialect))
 
 
-def latest(
-    source: str, key: str, order: Sequence[str], columns: Sequence[str], *, where: Where | None = None,
-    days: int | None = None,
-) -> Query:  # fmt: skip
-    """The newest fact for each entry and `key`, by `order`, the later the better: entry, key, order and columns."""
-    facts = _source(source)
-    pairs = _known(_spine((days,) if days else ()), facts.filter(where(facts)) if where else facts, days)
-    window = ibis.window(group_by=["entry", key], order_by=[pairs[name].desc() for name in order])
+def _measured(query: Measured) -> ibis.Table:
+    pairs = _known(_spine(query.days), _prepared(query), LONGEST_DAYS)
+    return pairs.group_by("entry").agg(**{measure.name: _value(pairs, measure) for measure in query.measures})
+
+
+def _latest(query: Latest) -> ibis.Table:
+    facts = _source(query.source)
+    if query.type:
+        facts = facts.filter(facts.type == query.type)
+    if query.told:
+        facts = facts.filter(facts[query.told].notnull())
+    pairs = _known(_spine(query.days), facts, query.within)
+    window = ibis.window(group_by=["entry", query.key], order_by=[pairs[name].desc() for name in query.order])
     ranked = pairs.mutate(place=ibis.row_number().over(window))
-    return Query(
-        source, (days,) if days else (), ranked.filter(ranked.place == 0).select("entry", key, *order, *columns)
-    )
+    return ranked.filter(ranked.place == 0).select("entry", query.key, *query.order, *query.columns)
 
 
 def _spine(days: Sequence[int]) -> ibis.Table:
@@ -84,7 +75,7 @@ def _source(name: str) -> ibis.Table:
     return ibis.table({column: _DTYPES[type_] for column, type_ in TABLES[name].items()}, name=name)
 
 
-def _known(spine: ibis.Table, facts: ibis.Table, days: int | None) -> ibis.Table:
+def _known(spine: ibis.Table, facts: ibis.Table, days: int) -> ibis.Table:
     """Each entry with each fact of its customer that had happened and was known at its moment."""
     facts = facts.rename(fact_of="customer_id")
     conditions = [
@@ -97,13 +88,19 @@ def _known(spine: ibis.Table, facts: ibis.Table, days: int | None) -> ibis.Table
     return spine.join(facts, conditions)
 
 
-def _prepared(source: str, measures: Sequence[Measure]) -> ibis.Table:
+def _prepared(query: Measured) -> ibis.Table:
     """The source's facts with what depends on the fact alone, computed once and not for each decision that sees it."""
-    facts = _source(source)
-    integers = {f"{column}_units": _integer(facts[column], times) for column, times in UNITS.get(source, {}).items()}
-    flags = {_flag(measure.where): measure.where(facts) for measure in measures if measure.where}
-    used = {measure.column for measure in measures} & set(facts.columns)
-    return facts.select("customer_id", "occurred_at", "known_at", *sorted(used - _TIMES), **integers, **flags)
+    facts = _source(query.source)
+    used = {measure.column for measure in query.measures}
+    units = UNITS.get(query.source, {})
+    integers = {
+        f"{column}_units": _integer(facts[column], times)
+        for column, times in units.items()
+        if f"{column}_units" in used
+    }
+    flags = {_flag(measure.where): measure.where(facts) for measure in query.measures if measure.where}
+    plain = sorted(used & set(facts.columns) - {"occurred_at", "known_at"})
+    return facts.select("customer_id", "occurred_at", "known_at", *plain, **integers, **flags)
 
 
 def _integer(column: Any, times: int) -> Any:

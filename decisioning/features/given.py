@@ -14,11 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from decisioning.features.measures import Floats
-from decisioning.features.sources import given as columns_of
 from decisioning.ingest import precedence
-from offers.register import GROUPS
-
-KEYS = ("customer_id", "source", "occurred_at", "known_at")
+from offers.register import GROUPS, attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,12 @@ def resolve(group: str, statements: pa.Table, moments: Floats) -> Told:
     entry, times, order = _preference(group, statements, moments)
     rows = statements.take(pa.array(order))
     values, at = {}, {}
-    for name in columns_of(group):
-        if name not in KEYS:
-            place = _first(entry, ~np.asarray(rows[name].is_null()), len(moments))
-            values[name] = rows[name].combine_chunks().take(pa.array(place, mask=place < 0))
-            at[name] = np.where(place < 0, np.nan, times[place]) if len(times) else np.full(len(moments), np.nan)
+    for declared in attributes(group=group):
+        column = rows[declared.name].combine_chunks()
+        place = _first(entry, column.is_valid().to_numpy(zero_copy_only=False), len(moments))
+        values[declared.name] = column.take(pa.array(place, mask=place < 0))
+        # One row more than there are, so that -1 finds it.
+        at[declared.name] = np.append(times, np.nan)[place]
     return Told(values, at)
 
 
@@ -74,6 +72,17 @@ def _first(entry: NDArray[np.int64], told: NDArray[np.bool_], size: int) -> NDAr
     place = np.full(size, -1)
     place[entry[rows[leading]]] = rows[leading]
     return place
+
+
+def members(rows: pa.Table, key: str, value: str, size: int) -> pa.Array:
+    """Rows (entry, key, value) as one text for each of `size` entries: its sorted "key:value", joined with "|"."""
+    texts = pc.binary_join_element_wise(rows[key], rows[value], ":").combine_chunks()
+    pairs = pa.table({"entry": rows["entry"], "text": texts}).sort_by([("entry", "ascending"), ("text", "ascending")])
+    counts = np.bincount(pairs["entry"].to_numpy(), minlength=size)
+    lists = pa.ListArray.from_arrays(
+        pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32()), pairs["text"].combine_chunks()
+    )
+    return pc.if_else(pa.array(counts > 0), pc.binary_join(lists, "|"), None)
 
 
 def seconds(column: pa.ChunkedArray) -> Floats:

@@ -7,7 +7,6 @@ everything after the reading happens here, in the same arithmetic whichever engi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
@@ -16,16 +15,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from decisioning.features import expressions, given
-from decisioning.features.expressions import Query
+from decisioning.features import given
+from decisioning.features.aggregates import RAW
+from decisioning.features.derived import derived
+from decisioning.features.derived.unusual import Forests
 from decisioning.features.groups import IMPLEMENTATIONS
-from decisioning.features.groups.implementation import Implementation
-from decisioning.features.measures import LONGEST_DAYS, Aggregate, Floats, Measure, Reported
-from decisioning.features.sources import EVENTS, STORED_GROUPS, TABLES
-from offers.register import ATTRIBUTES, RESOLUTION, Attribute
+from decisioning.features.measures import (
+    LONGEST_DAYS,
+    Aggregate,
+    Floats,
+    Latest,
+    Measured,
+    Members,
+    Query,
+    Reported,
+)
+from decisioning.features.sources import EVENTS, STORED_GROUPS
+from offers.register import ATTRIBUTES, RESOLUTION, Attribute, attributes
 
 SPINE = pa.schema({"entry": pa.int64(), "customer_id": pa.int64(), "moment": pa.timestamp("us", "UTC")})
-COMPUTED = tuple(name for name, declared in ATTRIBUTES.items() if declared.group in STORED_GROUPS)
 
 _SIGNALLED = ("occurred_at", "known_at", "event_id")  # of two signals of one moment the last in this order is newer
 
@@ -33,7 +41,8 @@ _SIGNALLED = ("occurred_at", "known_at", "event_id")  # of two signals of one mo
 class Engine(Protocol):
     """Where history is kept and read."""
 
-    def read(self, query: Query, spine: pa.Table) -> pa.Table: ...
+    def read(self, query: Query, spine: pa.Table) -> pa.Table:
+        """What `query` answers for the spine, in any order of rows."""
 
 
 def spine(customers: NDArray[np.int64], moments: NDArray[np.datetime64] | np.datetime64) -> pa.Table:
@@ -43,157 +52,190 @@ def spine(customers: NDArray[np.int64], moments: NDArray[np.datetime64] | np.dat
     return pa.table([pa.array(column) for column in columns], SPINE.names).cast(SPINE)
 
 
-def as_of(engine: Engine, spine: pa.Table) -> pa.Table:
-    """Every computed attribute for each row of `spine` (entry, customer_id, moment), as known at its moment.
+def as_of(engine: Engine, spine: pa.Table, *, forests: Forests | None = None) -> pa.Table:
+    """Every attribute that belongs to a customer, for each row of `spine` (entry, customer_id, moment), as known then.
 
     One row for each row of the spine, in its order: `entry`, then by register name numbers as float64, integers as
     int64, booleans, categories as text, sets as sorted members joined with "|"; null where nothing is known. A column
-    `since__<group>` says in epoch seconds since when the group is true, null where it is unknown. Numbers are rounded
-    to the register's RESOLUTION.
+    `since__<group>` says in epoch seconds since when the group is true, null where nothing of it is known. Numbers are
+    rounded to the register's RESOLUTION. `forests` tell unusual activity.
     """
-    moments = given.seconds(spine["moment"])
+    if not spine.num_rows:
+        return COLUMNS.empty_table()
     # Engines answer by position, whatever the entries of the spine are.
     placed = spine.set_column(0, "entry", pa.array(np.arange(spine.num_rows)))
-    facts = _Facts(moments, _measured(engine, placed, spine.num_rows), _reported(engine, placed, spine.num_rows))
-    told = {group: given.resolve(group, engine.read(_given_query(group), placed), moments) for group in STORED_GROUPS}
-    columns: dict[str, pa.Array] = {"entry": spine["entry"].combine_chunks()}
+    values = _Values(given.seconds(spine["moment"]))
     for group in STORED_GROUPS:
-        columns |= _group(IMPLEMENTATIONS[group], told[group], facts)
-    return pa.table(columns)
+        values.tell(given.resolve(group, engine.read(_statements(group), placed), values.moments))
+    values.aggregate(_measured(engine, placed))
+    for name, how in _followed().items():
+        values.follow(name, how, engine.read(_newest(how), placed))
+    values.derive(forests)
+    columns = {"entry": spine["entry"].combine_chunks(), **values.columns()}
+    return pa.Table.from_arrays([columns[name] for name in COLUMNS.names], schema=COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What was computed from events: measures by name, and by attribute what signals last said and when."""
+class _Values:
+    """The columns as they come to be: what sources tell first, over it what history says.
 
-    moments: Floats
-    measures: Mapping[str, Floats]
-    reported: Mapping[str, tuple[Floats, Floats]]
+    `numbers` and `texts` hold attributes, `numbers` also what only derived ones read; `ages` tell since when each is
+    true. Missing is NaN or null. A number stands at the register's resolution from the start, so that what is derived
+    from it is the same as from the value served.
+    """
+
+    def __init__(self, moments: Floats) -> None:
+        self.moments = moments
+        self.numbers: dict[str, Floats] = {"moment": moments}
+        self.texts: dict[str, pa.Array] = {}
+        self.ages: dict[str, Floats] = {"moment": moments}
+
+    def tell(self, told: given.Told) -> None:
+        """What sources say of one group."""
+        for name, column in told.values.items():
+            declared = ATTRIBUTES[name]
+            if declared.type in ("category", "set"):
+                self.texts[name] = column
+            else:
+                self.numbers[name] = _rounded(declared, _floats(column))
+        self.ages |= told.at
+
+    def aggregate(self, measures: Mapping[str, Floats]) -> None:
+        """What events of a window add up to; where the customer has none, what was told stays."""
+        for name, how in _aggregates().items():
+            computed = how.value(self.moments, *(measures[each.name] for each in how.over))
+            if name in ATTRIBUTES:
+                self._lay(name, computed, self.moments)
+            else:
+                self.numbers[name] = computed
+                self.ages[name] = np.where(np.isnan(computed), np.nan, self.moments)
+
+    def follow(self, name: str, how: Reported | Members, rows: pa.Table) -> None:
+        """What the newest signals say, where it is not older than what was told."""
+        if isinstance(how, Members):
+            members = given.members(rows, how.key, how.value, len(self.moments))
+            self.texts[name] = pc.coalesce(members, self.texts[name])
+            self.ages[name] = np.where(members.is_null(), self.ages[name], self.moments)
+            return
+        value, at = np.full_like(self.moments, np.nan), np.full_like(self.moments, np.nan)
+        place = rows["entry"].to_numpy()
+        value[place], at[place] = _floats(rows[how.field]), given.seconds(rows["occurred_at"])
+        self._lay(name, np.where(at < self.ages[name], np.nan, value), at)
+
+    def derive(self, forests: Forests | None) -> None:
+        """What follows from other attributes: as old as the oldest of them."""
+        for name, how in derived(forests).items():
+            computed = how.compute(self.numbers)
+            age = np.fmin.reduce([self.ages[each] for each in how.inputs])
+            if name in self.texts:
+                column = pa.array(computed, pa.string())
+                self.texts[name] = pc.coalesce(column, self.texts[name])
+                self.ages[name] = np.where(column.is_null(), self.ages[name], age)
+            else:
+                self._lay(name, np.asarray(computed, dtype=np.float64), age)
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Every column of COLUMNS but the entry."""
+        found = {name: self.texts[name] if name in self.texts else self._typed(name) for name in _STORED}
+        for group in STORED_GROUPS:
+            # As old as the oldest value, so that one fresh value hides no stale one.
+            since = np.fmin.reduce([self.ages[each.name] for each in attributes(group=group)])
+            found[since_column(group)] = pa.array(since, mask=np.isnan(since))
+        return found
+
+    def _lay(self, name: str, computed: Floats, at: Floats) -> None:
+        """Computed values over what was told."""
+        declared, known = ATTRIBUTES[name], ~np.isnan(computed)
+        within = computed if declared.bounds is None else np.clip(computed, *declared.bounds)
+        self.numbers[name] = np.where(known, _rounded(declared, within), self.numbers[name])
+        self.ages[name] = np.where(known, at, self.ages[name])
+
+    def _typed(self, name: str) -> pa.Array:
+        values = self.numbers[name]
+        missing, type_ = np.isnan(values), COLUMNS.field(name).type
+        return pa.array(
+            values if pa.types.is_floating(type_) else np.nan_to_num(values).astype(type_.to_pandas_dtype()),
+            type_,
+            mask=missing,
+        )
 
 
-def _measured(engine: Engine, spine: pa.Table, size: int) -> dict[str, Floats]:
+def since_column(group: str) -> str:
+    return f"since__{group}"
+
+
+_STORED = tuple(name for name, declared in ATTRIBUTES.items() if declared.group in STORED_GROUPS)
+_ARROW = {
+    "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(), "set": pa.string()
+}  # fmt: skip
+COLUMNS = pa.schema(
+    [
+        ("entry", pa.int64()),
+        *((name, _ARROW[ATTRIBUTES[name].type]) for name in _STORED),
+        *((since_column(group), pa.float64()) for group in STORED_GROUPS),
+    ]
+)
+
+
+def _measured(engine: Engine, spine: pa.Table) -> dict[str, Floats]:
     """Each measure's column (n,). What was never counted is NaN where the customer has no fact of its source."""
     columns: dict[str, Floats] = {}
-    for source, measures in _measures().items():
-        rows = engine.read(_measured_query(source), spine)
+    for query in _sums():
+        rows = engine.read(query, spine)
         place = rows["entry"].to_numpy()
-        for measure in measures:
-            column = np.full(size, np.nan)
+        for measure in query.measures:
+            column = np.full(spine.num_rows, np.nan)
             column[place] = _floats(rows[measure.name], 0.0 if measure.how in ("count", "sum") else np.nan)
             columns[measure.name] = column
     return columns
 
 
-def _reported(engine: Engine, spine: pa.Table, size: int) -> dict[str, tuple[Floats, Floats]]:
-    """What the newest signal says of an attribute, and when it did."""
-    columns = {}
-    for name, reported in _reports().items():
-        rows = engine.read(_reported_query(reported), spine)
-        place = rows["entry"].to_numpy()
-        value, at = np.full(size, np.nan), np.full(size, np.nan)
-        value[place], at[place] = _floats(rows[reported.field]), given.seconds(rows["occurred_at"])
-        columns[name] = value, at
-    return columns
-
-
-def _group(implementation: Implementation, told: given.Told, facts: _Facts) -> dict[str, pa.Array]:
-    """The columns of one group, and since when it is true."""
-    columns: dict[str, pa.Array] = {}
-    computed_any = np.zeros(len(facts.moments), dtype=np.bool_)
-    ages = dict(told.at)
-    for name, column in told.values.items():
-        declared, how = ATTRIBUTES[name], implementation.aggregated.get(name)
-        if declared.type in ("category", "set"):
-            columns[name] = column
-            continue
-        value = _floats(column)
-        if isinstance(how, Reported):
-            value, ages[name] = _newer(value, ages[name], *facts.reported[name])
-        elif how is not None:
-            computed = _within(declared, how.value(facts.moments, *(facts.measures[each.name] for each in how.over)))
-            known = ~np.isnan(computed)
-            computed_any |= known
-            value = np.where(known, computed, value)
-            ages[name] = np.where(known, np.nan, ages[name])
-        columns[name] = typed(declared, value)
-    columns[f"since__{implementation.group}"] = _since(implementation, ages, computed_any, facts.moments)
-    return columns
-
-
-def _newer(value: Floats, at: Floats, other: Floats, other_at: Floats) -> tuple[Floats, Floats]:
-    """The newer of two values and its moment; of two at the same moment the second."""
-    takes = ~np.isnan(other) & (np.isnan(at) | (other_at >= at))
-    return np.where(takes, other, value), np.where(takes, other_at, at)
-
-
-def _since(
-    implementation: Implementation, ages: Mapping[str, Floats], computed: NDArray[np.bool_], moments: Floats
-) -> pa.Array:
-    """As old as the oldest value that was told, so that a fresh one hides no stale one; what was computed is of now."""
-    oldest = np.fmin.reduce(list(ages.values()))
-    told = ~np.isnan(oldest)
-    now = computed if implementation.dated_by == "computation" else computed & ~told
-    since = np.where(now, moments, oldest)
-    return pa.array(since, mask=np.isnan(since))
-
-
-def typed(declared: Attribute, values: Floats) -> pa.Array:
-    """A column as its attribute's type, numbers at the register's resolution; NaN becomes null."""
-    missing = np.isnan(values)
+def _rounded(declared: Attribute, values: Floats) -> Floats:
+    """Numbers at the register's resolution; a boolean as it is."""
     if declared.type == "boolean":
-        return pa.array(values > 0.5, mask=missing)
+        return values
     steps = round(1 / RESOLUTION[declared.unit]) if declared.unit in RESOLUTION else 1
-    # A quotient of integers is the nearest float to the decimal: a value reads the same wherever it is computed.
-    rounded = np.rint(np.where(missing, 0, values) * steps)
-    return pa.array(rounded.astype(np.int64) if declared.type == "integer" else rounded / steps, mask=missing)
-
-
-def _within(declared: Attribute, values: Floats) -> Floats:
-    """A computed value inside the bounds that the register declares."""
-    return values if declared.bounds is None else np.clip(values, *declared.bounds)
+    # A quotient of integers is the float nearest to the decimal: a value reads the same wherever it was computed.
+    rounded: Floats = np.rint(values * steps) / steps
+    return rounded
 
 
 def _floats(column: pa.ChunkedArray | pa.Array, missing: float = np.nan) -> Floats:
     """A column of numbers, booleans or moments (epoch seconds) as float64."""
     if pa.types.is_timestamp(column.type):
         return given.seconds(column)
-    floats = pc.fill_null(pc.cast(column, pa.float64()), missing)
-    return np.asarray(
-        floats.to_numpy() if isinstance(floats, pa.ChunkedArray) else floats.to_numpy(zero_copy_only=False)
+    return np.asarray(pc.fill_null(pc.cast(column, pa.float64()), missing).to_numpy(zero_copy_only=False))
+
+
+@cache
+def _aggregates() -> Mapping[str, Aggregate]:
+    """Everything that is computed from measures: attributes by their names, and what derived ones need beside them."""
+    declared = [each.aggregated for each in IMPLEMENTATIONS.values()]
+    found = {name: how for each in declared for name, how in each.items() if isinstance(how, Aggregate)}
+    return {**found, **RAW}
+
+
+@cache
+def _followed() -> Mapping[str, Reported | Members]:
+    declared = [each.aggregated for each in IMPLEMENTATIONS.values()]
+    return {name: how for each in declared for name, how in each.items() if not isinstance(how, Aggregate)}
+
+
+@cache
+def _sums() -> tuple[Measured, ...]:
+    """One read of each source, for every measure that anything uses."""
+    used = {each.name: each for how in _aggregates().values() for each in how.over}
+    return tuple(
+        Measured(source, of) for source in EVENTS if (of := tuple(m for m in used.values() if m.source == source))
     )
 
 
-@cache
-def _aggregates() -> Mapping[str, Aggregate | Reported]:
-    return {name: how for each in IMPLEMENTATIONS.values() for name, how in each.aggregated.items()}
+def _newest(how: Reported | Members) -> Latest:
+    if isinstance(how, Members):
+        return Latest("signals", how.key, _SIGNALLED, (how.value,), how.type, how.value, LONGEST_DAYS)
+    return Latest("signals", "type", _SIGNALLED, (how.field,), how.type, how.field, LONGEST_DAYS)
 
 
-@cache
-def _measures() -> Mapping[str, tuple[Measure, ...]]:
-    """Every measure that a group uses, once, by its source."""
-    used = {each.name: each for how in _aggregates().values() if isinstance(how, Aggregate) for each in how.over}
-    return {source: found for source in EVENTS if (found := tuple(m for m in used.values() if m.source == source))}
-
-
-@cache
-def _reports() -> Mapping[str, Reported]:
-    return {name: how for name, how in _aggregates().items() if isinstance(how, Reported)}
-
-
-@cache
-def _measured_query(source: str) -> Query:
-    return expressions.measured(source, _measures()[source])
-
-
-@cache
-def _reported_query(reported: Reported) -> Query:
-    return expressions.latest(
-        "signals", "type", _SIGNALLED, [reported.field], days=LONGEST_DAYS,
-        where=lambda signals: (signals.type == reported.type) & signals[reported.field].notnull(),
-    )  # fmt: skip
-
-
-@cache
-def _given_query(group: str) -> Query:
-    columns = [name for name in TABLES[f"given_{group}"] if name not in given.KEYS]
-    return expressions.latest(f"given_{group}", "source", ("occurred_at", "known_at"), columns)
+def _statements(group: str) -> Latest:
+    return Latest(
+        f"given_{group}", "source", ("occurred_at", "known_at"), tuple(each.name for each in attributes(group=group))
+    )

@@ -52,3 +52,55 @@ class Reported:
 
     type: str
     field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A set of "key:value": of each `key` that signals of `type` name, the newest `value`."""
+
+    type: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Reads a row for each entry with any fact of `source` in the longest window: entry, a column for each measure."""
+
+    source: str
+    measures: tuple[Measure, ...]
+
+    @property
+    def days(self) -> tuple[int, ...]:
+        """The windows whose starts it needs."""
+        used = {days for measure in self.measures for days in (measure.days, measure.until) if days}
+        return tuple(sorted(used | {LONGEST_DAYS}))
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Reads the newest fact of each `key` for each entry, by `order`, the later the better: entry, key, order, columns.
+
+    `type` restricts signals to theirs, `told` facts to those where that column is known; `within` days, if not 0.
+    """
+
+    source: str
+    key: str
+    order: tuple[str, ...]
+    columns: tuple[str, ...]
+    type: str = ""
+    told: str = ""
+    within: int = 0
+
+    @property
+    def days(self) -> tuple[int, ...]:
+        """The windows whose starts it needs."""
+        return (self.within,) if self.within else ()
+
+
+Query = Measured | Latest
+
+
+def start(days: int) -> str:
+    """The spine's column with the start of a window: facts at or before it are outside."""
+    return f"from_{days}"

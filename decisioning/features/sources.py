@@ -23,13 +23,12 @@ _TIMES: Columns = {"occurred_at": "timestamp", "known_at": "timestamp"}
 
 EVENTS: Mapping[str, Columns] = MappingProxyType(
     {
-        # `minute` is that of occurred_at since 1970. An amount is in currency; positive is money out.
-        "transactions": {"customer_id": "int64", **_TIMES, "minute": "int64", "amount": "float64",
-                         "category": "string"},
+        # An amount is in currency; positive is money out.
+        "transactions": {"customer_id": "int64", **_TIMES, "amount": "float64", "category": "string"},
         # Of the payload, the fields that a group reads.
         "signals": {"customer_id": "int64", "event_id": "string", "type": "string", **_TIMES, "amount": "float64",
                     "balance": "float64", "utilisation": "float64", "event": "string", "experiment": "string",
-                    "variant": "string", "card": "string"},
+                    "variant": "string"},
         "posts": {"customer_id": "int64", **_TIMES, "sentiment": "float64",
                   **dict.fromkeys((f"interest_{kind}" for kind in CARD_KINDS), "float64")},
         "accounts": {"customer_id": "int64", "account_key": "string", "product": "string", **_TIMES,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
 from typing import LiteralString
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ from django.db import connection, transaction
 from psycopg import sql
 from pyarrow import csv
 
-from decisioning.features.expressions import Query, start
+from decisioning.features.measures import Query, start
 from decisioning.features.sources import EVENTS, TABLES, ColumnType
 from offers.register import ATTRIBUTES
 
@@ -27,7 +26,6 @@ _TABLES: Mapping[str, tuple[str, sql.SQL]] = {
 }
 # Columns of the sources that are not columns of the tables.
 _MADE: Mapping[tuple[str, str], LiteralString] = {
-    ("transactions", "minute"): "floor(extract(epoch FROM occurred_at) / 60)::bigint",
     ("accounts", "opened_at"): "opened_on::timestamp AT TIME ZONE 'UTC'",
     ("accounts", "closed_at"): "closed_on::timestamp AT TIME ZONE 'UTC'",
 }
@@ -41,13 +39,15 @@ class Postgres:
 
     def read(self, query: Query, spine: pa.Table) -> pa.Table:
         """The rows that `query` answers for the spine (entry, customer_id, moment)."""
+        from decisioning.features import expressions
+
         sink = pa.BufferOutputStream()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_SETTINGS)
-            with cursor.copy(_statement(query, spine)) as copy:
+            with cursor.copy(_statement(query, spine, expressions.compiled(query, "postgres"))) as copy:
                 for block in copy:
                     sink.write(block)
-        return _table(sink.getvalue(), query.columns)
+        return _table(sink.getvalue(), expressions.columns(query))
 
 
 def source(name: str) -> sql.Composable:
@@ -76,14 +76,7 @@ def _column(source: str, name: str, type_: ColumnType) -> sql.Composable:
     return sql.SQL("(values->>{})" + _JSON_CASTS[type_]).format(name)
 
 
-@cache
-def _compiled(query: Query) -> sql.SQL:
-    import ibis
-
-    return sql.SQL(ibis.to_sql(query.expression, dialect="postgres"))
-
-
-def _statement(query: Query, spine: pa.Table) -> sql.Composable:
+def _statement(query: Query, spine: pa.Table, compiled: str) -> sql.Composable:
     """The query over the spine and over its source, cut to the customers and the time that the spine spans."""
     first, last = (bound.as_py() for bound in pc.min_max(spine["moment"]).values())
     customers = pc.min_max(spine["customer_id"])
@@ -98,7 +91,7 @@ def _statement(query: Query, spine: pa.Table) -> sql.Composable:
     ]
     return sql.SQL("COPY (WITH spine AS (SELECT *{} FROM {}), {} AS ({} AND {}) {}) TO STDOUT (FORMAT csv)").format(
         sql.SQL("").join(windows), _rows(spine, one_moment=first == last), sql.Identifier(query.source),
-        source(query.source), cut, _compiled(query),
+        source(query.source), cut, sql.SQL(compiled),
     )  # fmt: skip
 
 

@@ -30,5 +30,4 @@ IMPLEMENTATION = Implementation(
     },
     derived=("salary_change", "salary_changed_90d", "balance_trend_90d", "cash_flow_shortfall_30d"),
     momentary=("balance", "utilisation", "days_since_last_payment", "large_purchase_7d"),
-    dated_by="facts",
 )  # fmt: skip

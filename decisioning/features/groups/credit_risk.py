@@ -10,8 +10,7 @@ inquiries = Measure("inquiries_30d", "signals", "count", days=30, where=aggregat
 
 IMPLEMENTATION = Implementation(
     "credit_risk",
-    given=("credit_score", "credit_score_band", "debt_to_income", "credit_rating", "on_time_payment_rate_12m"),
+    given=("credit_score", "debt_to_income", "on_time_payment_rate_12m"),
     aggregated={"competitor_inquiry_30d": aggregates.happened(inquiries)},
-    derived=("risk_points", "risk_profile"),
-    dated_by="facts",
+    derived=("credit_score_band", "credit_rating", "risk_points", "risk_profile"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decisioning.features import aggregates
 from decisioning.features.groups.implementation import Implementation
-from decisioning.features.measures import Measure
+from decisioning.features.measures import Measure, Members
 
 
 def _count(name: str, type_: str, days: int) -> Measure:
@@ -13,7 +13,6 @@ def _count(name: str, type_: str, days: int) -> Measure:
 
 IMPLEMENTATION = Implementation(
     "recent_activity",
-    given=("experiments",),
     aggregated={
         "transactions_24h": aggregates.summed(_count("transactions_24h", "transaction", 1)),
         "spend_24h": aggregates.summed(
@@ -22,6 +21,7 @@ IMPLEMENTATION = Implementation(
         "declined_transaction_30d": aggregates.happened(_count("declined_30d", "transaction_declined", 30)),
         "service_calls_7d": aggregates.summed(_count("service_calls_7d", "service_call", 7)),
         "complaint_30d": aggregates.happened(_count("complaints_30d", "complaint", 30)),
+        "experiments": Members("experiment_assigned", "experiment", "variant"),
         "alerts_acknowledged_7d": aggregates.summed(_count("alerts_acknowledged_7d", "alert_acknowledged", 7)),
     },
 )

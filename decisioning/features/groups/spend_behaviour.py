@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from decisioning.features import aggregates
 from decisioning.features.groups.implementation import Implementation
 from decisioning.features.measures import Aggregate, Measure
@@ -15,8 +17,8 @@ income_90d = Measure("income_90d", "transactions", "sum", "amount_units", days=9
 
 IMPLEMENTATION = Implementation(
     "spend_behaviour",
-    given=("utilisation_90d", "revolving"),
     aggregated={
+        "utilisation_90d": aggregates.mean("signals", "utilisation", days=90, units=10_000),
         "spend_90d": aggregates.summed(spend_90d, 100),
         "spend_30d": aggregates.summed(spend_30d, 100),
         **{
@@ -27,7 +29,7 @@ IMPLEMENTATION = Implementation(
             for kind in KINDS
         },
         "transactions_30d": aggregates.summed(transactions_30d),
-        "income_estimate_monthly": Aggregate((income_90d,), lambda _, units: -units / 300),
+        "income_estimate_monthly": Aggregate((income_90d,), lambda _, units: np.where(units < 0, -units / 300, np.nan)),
     },
-    derived=("income_band",),
+    derived=("income_band", "revolving"),
 )
