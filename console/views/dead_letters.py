@@ -137,4 +137,4 @@ def _outcome(results: Mapping[int, str]) -> tuple[str, str]:
     if not again:
         return "good", f"{listed(parts)}."
     reasons = "; ".join(list(dict.fromkeys(again))[:REASONS_SAID])
-    return "warn", f"{listed([*parts, f'{amount(len(again))} could not be taken in and go on waiting'])}: {reasons}."
+    return "warn", f"{listed([*parts, f'{amount(len(again))} could not be taken in and must wait'])}: {reasons}."
