@@ -24,16 +24,24 @@ from offers.types import Release
 WORDS, TRANSFORMER = "tf-idf", "all-MiniLM-L6-v2"  # encoders, as posts name them
 
 # What a kind is about, before any offer of it is approved, and in the words of customers beside those of the bank.
+# Words are compared as they are written, so their common forms stand here.
 ABOUT: Mapping[str, str] = MappingProxyType(
     {
-        "travel": "travel abroad, trip, holiday, vacation, flight, airline miles, airport, hotel, luggage, currency",
-        "cashback": "cash back on groceries, supermarket, fuel, petrol and everyday shopping; saving money",
-        "balance_transfer": "paying off card debt, high interest rate, moving a balance, owing, instalments of a debt",
-        "student": "student, university, college, campus, semester, tuition, first card of a young adult",
-        "premium": "luxury, lounge access, concierge, first class, fine dining, exclusive benefits",
-        "secured": "rebuilding credit, bad credit score, refused, declined application, refundable deposit",
-        "retail": "shopping in a store, clothes, fashion, sale, vouchers, online order, returns, furniture",
-        "business": "own business, company, start-up, employees, invoices, suppliers, expenses, bookkeeping",
+        "travel": "travel travelling abroad, trip trips, holiday holidays, vacation, flight flights flying, airline"
+        " miles, airport, hotel hotels, luggage suitcase, passport, foreign currency",
+        "cashback": "cash back on groceries grocery, supermarket, fuel petrol gas, everyday weekly shop shopping, save"
+        " saving savings money",
+        "balance_transfer": "paying paid pay off card debt debts, high interest rate, move transfer balance balances,"
+        " owe owing, consolidate",
+        "student": "student students, university, college, campus, semester, tuition, exam exams, textbooks, dorm,"
+        " first card of a young adult",
+        "premium": "luxury, lounge lounges access, concierge, first class, fine dining, exclusive benefits, champagne",
+        "secured": "rebuild rebuilding credit, bad poor credit score history, refused, declined application,"
+        " refundable deposit",
+        "retail": "store stores mall shopping, clothes dress shoes fashion, sale, voucher vouchers, online order"
+        " ordered, return returns, furniture sofa",
+        "business": "own business, company, start-up startup, employee employees staff, invoice invoices, supplier"
+        " suppliers, client clients, expenses, bookkeeping, freelancing",
     }
 )
 
@@ -42,8 +50,8 @@ Encode = Callable[[Sequence[str]], NDArray[np.float64]]  # texts to rows of leng
 
 def interests(texts: Sequence[str]) -> tuple[str, list[dict[str, float]]]:
     """The encoder's name and, for each text, its similarity in [-1, 1] to each kind of card of the register."""
-    number = ReleaseRow.objects.order_by("-number").values_list("number", flat=True).first()
-    name, encode, kinds = _kinds(number)
+    live = ReleaseRow.objects.order_by("-number").values_list("number", "content_hash").first()
+    name, encode, kinds = _kinds(*live or (None, ""))
     similarity = np.clip(encode(texts) @ kinds.T, -1.0, 1.0).round(4)
     return name, [dict(zip(CARD_KINDS, row, strict=True)) for row in similarity.tolist()]
 
@@ -53,7 +61,7 @@ def kind_texts(release: Release | None) -> dict[str, list[str]]:
     said = {kind: [ABOUT[kind]] for kind in CARD_KINDS}
     if release is None:
         return said
-    approved = defaultdict(set)
+    approved: dict[str, set[str]] = defaultdict(set)
     for creative in release.creatives.values():
         offer = release.offers[creative.offer]
         kind = offer.family.replace("-", "_")
@@ -64,10 +72,10 @@ def kind_texts(release: Release | None) -> dict[str, list[str]]:
 
 
 @lru_cache(maxsize=2)
-def _kinds(release: int | None) -> tuple[str, Encode, NDArray[np.float64]]:
-    """Encoder and encoded kinds (kinds, dimension) for a release; kept, since the texts of a release never change."""
-    row = None if release is None else ReleaseRow.objects.get(number=release)
-    texts = kind_texts(None if row is None else snapshot.read(row.number, row.content))
+def _kinds(number: int | None, content_hash: str) -> tuple[str, Encode, NDArray[np.float64]]:
+    """Encoder and encoded kinds (kinds, dimension) of the live release; kept, since its texts never change."""
+    row = None if number is None else ReleaseRow.objects.get(number=number)
+    texts = kind_texts(snapshot.read(row.number, row.content) if row else None)
     model = transformer()
     if model is None:
         documents = [" ".join(each) for each in texts.values()]

@@ -1,7 +1,7 @@
 """Takes in posts of customers who agreed to it: scores each text and keeps the scores; the text itself is never kept.
 
-Without consent to personalisation at the level of the group `text_interest` nothing is scored or stored, and when that
-consent ends, what was stored goes (GDPR Article 17(1)(b): consent is the only ground that these scores have).
+Without consent to personalisation at the level of the group `text_interest` nothing is scored or stored. When that
+consent ends, the database deletes what was stored in the same transaction, whoever ends it (a trigger, migration 0007).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ LEVEL = GROUPS["text_interest"].level
 LONGEST = 10_000  # characters; a longer text is scored by its beginning
 
 # The lock on the consent makes a withdrawal at the same moment wait, so that it deletes what is inserted here.
+# The order keeps two batches from waiting for each other.
 _INSERT = """
 INSERT INTO decisioning_post
   (customer_id, source, post_key, occurred_at, known_at, sentiment, interests, encoder)
@@ -29,13 +30,8 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[
   AS post (customer, source, key, at, sentiment, interests)
 JOIN decisioning_consent consent ON consent.customer_id = post.customer
   AND consent.purpose = 'personalisation' AND consent.channel = %s AND consent.granted
-FOR SHARE OF consent
+ORDER BY consent.customer_id FOR SHARE OF consent
 ON CONFLICT DO NOTHING
-"""
-_FORGET = """
-DELETE FROM decisioning_post post WHERE (%s::bigint[] IS NULL OR customer_id = ANY(%s)) AND NOT EXISTS (
-  SELECT FROM decisioning_consent consent WHERE consent.customer_id = post.customer_id
-    AND consent.purpose = 'personalisation' AND consent.channel = %s AND consent.granted)
 """
 
 
@@ -71,17 +67,6 @@ def keep(rows: Sequence[NewPost], now: datetime) -> int:
                 [orjson.dumps(each).decode() for each in interests], LEVEL,
             ],
         )  # fmt: skip
-        return int(cursor.rowcount)
-
-
-def forget_withdrawn(customers: Collection[int] | None = None) -> int:
-    """Delete the posts of those among `customers` (by default: of all) who do not consent any more; returns how many.
-
-    To be called in the transaction that ends a consent.
-    """
-    ids = None if customers is None else sorted(customers)
-    with connection.cursor() as cursor:
-        cursor.execute(_FORGET, [ids, ids, LEVEL])
         return int(cursor.rowcount)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.db import connection, connections, transaction
 
 from decisioning.models import Consent, Post
 from decisioning.text import posts
 from decisioning.text.posts import NewPost
 from offers.register import CARD_KINDS
 from tests.factories import NOW, make_bank
-
-pytestmark = pytest.mark.django_db
 
 
 def _post(customer: int, key: str = "p1", text: str = "Lovely trip, great flights!") -> NewPost:
@@ -23,7 +25,7 @@ def _withdraw(customer: int) -> None:
     Consent.objects.filter(customer_id=customer, purpose="personalisation").update(granted=False)
 
 
-def test_a_post_is_scored_and_its_text_is_in_no_column() -> None:
+def test_a_post_is_scored_and_its_text_is_in_no_column(db: None) -> None:
     (customer,) = make_bank(1)
     assert posts.keep([_post(customer)], NOW) == 1
     (kept,) = Post.objects.values()
@@ -34,7 +36,7 @@ def test_a_post_is_scored_and_its_text_is_in_no_column() -> None:
     assert not any("flights" in str(value) for value in kept.values())
 
 
-def test_only_customers_who_consent_are_kept() -> None:
+def test_only_customers_who_consent_are_kept(db: None) -> None:
     granted, lower, denied, silent = make_bank(4)
     Consent.objects.filter(customer_id=lower, purpose="personalisation").update(channel="moderate")
     _withdraw(denied)
@@ -43,7 +45,7 @@ def test_only_customers_who_consent_are_kept() -> None:
     assert list(Post.objects.values_list("customer_id", flat=True)) == [granted]
 
 
-def test_the_same_post_twice_changes_nothing() -> None:
+def test_the_same_post_twice_changes_nothing(db: None) -> None:
     (customer,) = make_bank(1)
     assert posts.keep([_post(customer), _post(customer, text="Awful!")], NOW) == 1
     first = Post.objects.values().get()
@@ -51,17 +53,55 @@ def test_the_same_post_twice_changes_nothing() -> None:
     assert Post.objects.values().get() == first
 
 
-def test_no_posts_are_no_work() -> None:
+def test_no_posts_are_no_work(db: None) -> None:
     assert posts.keep([], NOW) == 0
 
 
-def test_posts_go_with_the_consent_that_they_stood_on() -> None:
+def test_posts_go_with_the_consent_that_they_stood_on(db: None) -> None:
     leaving, staying = make_bank(2)
     posts.keep([_post(leaving), _post(leaving, "p2"), _post(staying)], NOW)
-    assert posts.forget_withdrawn([leaving, staying]) == 0
+    Consent.objects.filter(customer_id=leaving, purpose="marketing").update(granted=False)
+    assert Post.objects.count() == 3
     _withdraw(leaving)
-    assert posts.forget_withdrawn([staying]) == 0
-    assert posts.forget_withdrawn([leaving, staying]) == 2
     assert list(Post.objects.values_list("customer_id", flat=True)) == [staying]
     Consent.objects.filter(customer_id=staying).delete()
-    assert posts.forget_withdrawn() == 1
+    assert not Post.objects.exists()
+
+
+@pytest.mark.parametrize("order", ["post first", "withdrawal first"])
+def test_a_post_and_the_withdrawal_at_the_same_moment_leave_no_post(live_db: None, order: str) -> None:
+    (customer,) = make_bank(1)
+    steps: list[Callable[[], object]] = [partial(posts.keep, [_post(customer)], NOW), partial(_withdraw, customer)]
+    first, second = steps if order == "post first" else reversed(steps)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            first()
+            waiting = pool.submit(_and_close, second)
+            while not _somebody_waits():
+                assert not waiting.done(), "the second did not wait for the first"
+        waiting.result(timeout=30)
+    assert not Consent.objects.filter(customer_id=customer, purpose="personalisation", granted=True).exists()
+    assert not Post.objects.exists()
+
+
+def _and_close(step: Callable[[], object]) -> None:
+    try:
+        step()
+    finally:
+        connections.close_all()
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = %s",
+            [connection.settings_dict["NAME"]],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def test_the_database_ends_posts_with_the_level_that_the_register_asks_for(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'candor_posts_end_with_consent'")
+        (source,) = cursor.fetchone()
+    assert f"ended.channel = '{posts.LEVEL}'" in source
