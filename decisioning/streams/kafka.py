@@ -5,6 +5,7 @@ A message's value is one event as POST /signals takes it; key and headers are no
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,8 +15,10 @@ from confluent_kafka import Message as KafkaMessage
 
 from decisioning.streams.source import MOST, WAIT_SECONDS, Backlog, Message, Unreachable
 
+logger = logging.getLogger(__name__)
+
 GROUP = "candor"
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 2.0
 
 
 class KafkaTopic:
@@ -24,7 +27,7 @@ class KafkaTopic:
 
     def __init__(self, brokers: str, topic: str, options: Mapping[str, Any] | None = None) -> None:
         self._topic = topic
-        self._consumer = Consumer(_configuration(brokers, options or {}))
+        self._consumer = Consumer(_configuration(brokers, options or {}), logger=logger)
         self._consumer.subscribe([topic])
 
     @property
@@ -72,7 +75,7 @@ class KafkaTopic:
 def backlog(brokers: str, topic: str, options: Mapping[str, Any] | None = None) -> Backlog:
     """What waits in a topic. Asks the brokers, for at most some seconds. Raises Unreachable."""
     # Not subscribed, so that it is no member and moves no partition.
-    consumer = Consumer(_configuration(brokers, options or {}))
+    consumer = Consumer(_configuration(brokers, options or {}), logger=logger)
     try:
         found = consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
         partitions = [TopicPartition(topic, number) for number in found.partitions]
@@ -91,6 +94,8 @@ def _configuration(brokers: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "group.id": GROUP,
         "auto.offset.reset": "earliest",  # of a group that is new: what was written before it counts too
+        "topic.metadata.refresh.interval.ms": 10_000,  # a topic or partition that is made later is found in this time
+        "reconnect.backoff.ms": 1000,
         **options,
         "bootstrap.servers": brokers,
         "enable.auto.commit": False,
