@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_STAMP := .venv/.run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
 TEST_STAMP := .venv/.test-$(shell cat requirements.txt requirements-test.txt | cksum | cut -d' ' -f1)
+PEERS_STAMP := .venv-peers/.run-$(shell cat requirements-peers.txt | cksum | cut -d' ' -f1)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test bench lint pin
+.PHONY: demo test bench lint peers pin
 
 demo: $(RUN_STAMP)
 	@exec $(BIN)/python manage.py demo
@@ -24,26 +25,36 @@ lint: $(TEST_STAMP)
 bench: $(RUN_STAMP)
 	$(BIN)/python manage.py bench
 
+# What the benchmarks compare with: its dependencies must not mix with the product's. Without it, bench says so.
+peers: $(PEERS_STAMP)
+
 # Resolve the *.in files again; run it after a change there, and commit the result.
 pin: | $(BIN)/uv
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-test.in -o requirements-test.txt
+	$(COMPILE) requirements-peers.in -o requirements-peers.txt
 
 # uv for speed; where only pip is configured to reach an index, pip installs the same pinned files.
 define install
-$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
-	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+$(BIN)/uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2) \
+	|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
 endef
 
 $(RUN_STAMP): | $(BIN)/uv
 	@echo "Installing what Candor runs on into .venv ..."
-	@$(call install,requirements.txt)
+	@$(call install,.venv,requirements.txt)
 	@rm -f .venv/.run-* && touch $@
 
 $(TEST_STAMP): $(RUN_STAMP)
 	@echo "Installing what the tests need into .venv ..."
-	@$(call install,requirements-test.txt)
+	@$(call install,.venv,requirements-test.txt)
 	@rm -f .venv/.test-* && touch $@
+
+$(PEERS_STAMP): | $(BIN)/uv
+	@echo "Installing the benchmarks' peer into .venv-peers ..."
+	@$(BIN)/python -m venv --clear .venv-peers
+	@$(call install,.venv-peers,requirements-peers.txt)
+	@touch $@
 
 $(BIN)/uv: | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
