@@ -170,6 +170,9 @@ def _start_children(supervisor: Supervisor, port: int) -> None:
     supervisor.start(
         "fairness", [*WORKER, "-n", "fairness@%h", "-Q", "fairness", "--concurrency", "1", "--max-tasks-per-child", "1"]
     )
+    supervisor.start("consume", [*MANAGE, "consume", "redis"])
+    if settings.KAFKA_BROKERS:
+        supervisor.start("consume-kafka", [*MANAGE, "consume", "kafka"])
     supervisor.start("beat", [*CELERY, "beat", "--pidfile=", "--schedule", str(settings.VAR / "beat-schedule")])
 
 
