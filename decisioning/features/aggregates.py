@@ -76,7 +76,7 @@ def mean(source: Source, column: str, *, days: int, units: int) -> Aggregate:
     told = _named(f"told_{column}", lambda facts: facts[column].notnull())
     total = Measure(f"{column}_total_{days}d", source, "sum", f"{column}_units", days)
     count = Measure(f"{column}_count_{days}d", source, "count", days=days, where=told)
-    return Aggregate((total, count), lambda _, a, b: np.divide(a, b * units, out=np.full(len(a), np.nan), where=b > 0))
+    return Aggregate((total, count), lambda _, a, b: _quotient(a, b * units))
 
 
 def summed(measure: Measure, units: int = 1) -> Aggregate:
@@ -86,7 +86,7 @@ def summed(measure: Measure, units: int = 1) -> Aggregate:
 
 def share(part: Measure, whole: Measure) -> Aggregate:
     """What part of a whole: not known where the whole is not above 0."""
-    return Aggregate((part, whole), lambda _, a, b: np.divide(a, b, out=np.full(len(a), np.nan), where=b > 0))
+    return Aggregate((part, whole), lambda _, a, b: _quotient(a, b))
 
 
 def happened(*counts: Measure) -> Aggregate:
@@ -127,7 +127,13 @@ def _mean_salary(name: str, days: int, until: int = 0) -> Aggregate:
 
 
 def _mean_paid(_: Floats, units: Floats, payments: Floats) -> Floats:
-    return np.divide(-units, payments * 100, out=np.full(len(units), np.nan), where=payments > 0)
+    return _quotient(-units, payments * 100)
+
+
+def _quotient(part: Floats, whole: Floats) -> Floats:
+    """NaN where the whole is not above 0."""
+    quotient: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return quotient
 
 
 _NEWEST = Measure("last_transaction", "transactions", "max", "occurred_at")

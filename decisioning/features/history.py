@@ -35,7 +35,7 @@ from offers.register import ATTRIBUTES, RESOLUTION, Attribute, attributes
 
 SPINE = pa.schema({"entry": pa.int64(), "customer_id": pa.int64(), "moment": pa.timestamp("us", "UTC")})
 
-_SIGNALLED = ("occurred_at", "known_at", "event_id")  # of two signals of one moment the last in this order is newer
+_SIGNALLED = ("occurred_at", "event_id")  # of two signals of one moment the last in this order is newer
 
 
 class Engine(Protocol):

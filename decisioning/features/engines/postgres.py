@@ -41,13 +41,19 @@ class Postgres:
         """The rows that `query` answers for the spine (entry, customer_id, moment)."""
         from decisioning.features import expressions
 
-        sink = pa.BufferOutputStream()
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
-            with cursor.copy(_statement(query, spine, expressions.compiled(query, "postgres"))) as copy:
-                for block in copy:
-                    sink.write(block)
-        return _table(sink.getvalue(), expressions.columns(query))
+        statement = _statement(query, spine, expressions.compiled(query, "postgres"))
+        return fetch(statement, expressions.columns(query))
+
+
+def fetch(statement: sql.Composable, columns: pa.Schema) -> pa.Table:
+    """The rows of a SELECT with these columns. COPY and Arrow's reader: a tenth of the time of Python's own rows."""
+    sink = pa.BufferOutputStream()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_SETTINGS)
+        with cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(statement)) as copy:
+            for block in copy:
+                sink.write(block)
+    return _table(sink.getvalue(), columns)
 
 
 def source(name: str) -> sql.Composable:
@@ -89,7 +95,7 @@ def _statement(query: Query, spine: pa.Table, compiled: str) -> sql.Composable:
     windows = [
         sql.SQL(", moment - {} AS {}").format(timedelta(days=days), sql.Identifier(start(days))) for days in query.days
     ]
-    return sql.SQL("COPY (WITH spine AS (SELECT *{} FROM {}), {} AS ({} AND {}) {}) TO STDOUT (FORMAT csv)").format(
+    return sql.SQL("WITH spine AS (SELECT *{} FROM {}), {} AS ({} AND {}) {}").format(
         sql.SQL("").join(windows), _rows(spine, one_moment=first == last), sql.Identifier(query.source),
         source(query.source), cut, sql.SQL(compiled),
     )  # fmt: skip
