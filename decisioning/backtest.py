@@ -21,8 +21,10 @@ from decisioning.bandit.posterior import Posterior, RewardRow
 from decisioning.bandit.ranking import blend
 from decisioning.decide import decide
 from decisioning.draws import arm_counter
-from decisioning.ingest.mapping import BankMapping, InvalidMapping
-from decisioning.ingest.reading import DecisionRecord, read_export
+from decisioning.ingest.declared import BankMapping
+from decisioning.ingest.mapping import InvalidMapping
+from decisioning.ingest.reading import read_export
+from decisioning.ingest.records import DecisionRecord
 from decisioning.plan import Plan, compile_release, complete
 from decisioning.propensity.encoding import OfferRow, arm_row
 from decisioning.propensity.plain import fit_plain, plain_scores
@@ -72,7 +74,9 @@ def read_campaign(mapping: BankMapping, folder: Path) -> Campaign:
         attributes |= {customer.key: customer.attributes for customer in batch.customers}
         decisions += batch.decisions
         rejected += len(batch.rejects)
-    return Campaign([Logged(attributes[decision.customer], decision) for decision in decisions], rejected)
+    known = [decision for decision in decisions if decision.customer in attributes]
+    rejected += len(decisions) - len(known)
+    return Campaign([Logged(attributes[decision.customer], decision) for decision in known], rejected)
 
 
 def split(mapping: BankMapping, campaign: Campaign) -> tuple[list[Logged], list[Logged]]:

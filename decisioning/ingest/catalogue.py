@@ -7,7 +7,7 @@ from typing import Final
 
 from django.contrib.auth.models import User
 
-from decisioning.ingest.mapping import BankMapping
+from decisioning.ingest.declared import BankMapping
 from offers import canonical, catalog, roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest

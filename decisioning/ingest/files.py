@@ -1,4 +1,4 @@
-"""Streams the rows of an export's CSV and Parquet files with their row numbers, in bounded batches; types nothing."""
+"""Streams an export's CSV and Parquet files as blocks of columns with their row numbers, bounded; types nothing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from numpy.typing import NDArray
 
-from decisioning.ingest.mapping import Source
+from decisioning.ingest.declared import Source
 
-BLOCK_BYTES = 1 << 20  # of a CSV file: some 10,000 rows, which one batch writes in about a second
-BATCH_ROWS = 10_000
+BLOCK_BYTES = 1 << 20  # of a CSV file: some 10,000 rows, which one batch of customers writes in about a second
+BATCH_ROWS = 20_000
 
 
 class UnreadableSource(ValueError):
@@ -22,13 +25,21 @@ class UnreadableSource(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenRow:
-    """A line that is not a row: it has more or fewer columns than the header."""
+class Block:
+    """Some rows of one file. `numbers` (N,) counts them, the first after the header being 1; `table` holds the columns
+    that were asked for; `broken` are lines that are no rows, by number and reason."""
 
-    reason: str
+    file: str
+    numbers: NDArray[np.int64]
+    table: pa.Table
+    broken: tuple[tuple[int, str], ...] = ()
 
+    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        return zip(self.numbers.tolist(), self.table.to_pylist(), strict=True)
 
-Numbered = tuple[int, dict[str, Any] | BrokenRow]
+    def among(self, chosen: NDArray[np.bool_]) -> Block:
+        """The rows where `chosen` (N,) holds, without the broken lines."""
+        return Block(self.file, self.numbers[chosen], self.table.filter(pa.array(chosen)))
 
 
 def paths_of(source: Source, folder: Path) -> list[Path]:
@@ -41,89 +52,107 @@ def paths_of(source: Source, folder: Path) -> list[Path]:
     return found
 
 
-def rows_of(source: Source, path: Path, columns: Sequence[str]) -> Iterator[list[Numbered]]:
-    """Batches of (row number, row) with `columns` only; the first row after the header is number 1, blank lines count.
-
-    Raises UnreadableSource, for a missing column before the first row.
-    """
-    read = _parquet if source.format == "parquet" else _csv
+def check_columns(source: Source, path: Path, wanted: Sequence[str]) -> None:
+    """Raises UnreadableSource for a missing column, before anything of the export is read."""
     try:
-        yield from read(source, path, columns)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, LookupError, UnicodeError) as fault:
-        reason = str(fault.args[0]) if fault.args else type(fault).__name__
-        raise UnreadableSource(f"{path.name}: {reason}") from fault
-
-
-def _parquet(source: Source, path: Path, columns: Sequence[str]) -> Iterator[list[Numbered]]:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        _check_columns(path, columns, file.schema_arrow.names)
-        number = 0
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-            rows = batch.to_pylist()
-            yield [(number + at, row) for at, row in enumerate(rows, start=1)]
-            number += len(rows)
-
-
-def _csv(source: Source, path: Path, columns: Sequence[str]) -> Iterator[list[Numbered]]:
-    broken: dict[int, BrokenRow] = {}
-
-    def skip(row: Any) -> str:
-        reason = f"the row has {row.actual_columns} columns, the header {row.expected_columns}"
-        broken[row.number - 1] = BrokenRow(reason if row.text.strip() else "")
-        return "skip"
-
-    reader = pyarrow.csv.open_csv(
-        path,
-        # One thread: only then does Arrow number the rows that it skips.
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, encoding=source.encoding),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=source.separator, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip
-        ),
-        convert_options=_as_text(source, path, columns),
-    )
-    number = 0
-    for batch in reader:
-        rows: list[Numbered] = []
-        for row in batch.to_pylist():
-            number += 1
-            number = _take_broken(broken, number, rows)
-            if any(value is not None for value in row.values()):
-                rows.append((number, row))
-        yield rows
-    rows = []
-    _take_broken(broken, number + 1, rows)
-    yield rows
-
-
-def _take_broken(broken: dict[int, BrokenRow], number: int, rows: list[Numbered]) -> int:
-    """Put the skipped rows back where they stood; returns the number of the next good row."""
-    while number in broken:
-        row = broken.pop(number)
-        if row.reason:
-            rows.append((number, row))
-        number += 1
-    return number
-
-
-def _as_text(source: Source, path: Path, columns: Sequence[str]) -> pyarrow.csv.ConvertOptions:
-    """Every column as text, because Arrow's guess of a type would differ between blocks and refuse whole files."""
-    header = pyarrow.csv.open_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, encoding=source.encoding),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=source.separator, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-        ),
-    ).schema.names
-    _check_columns(path, columns, header)
-    return pyarrow.csv.ConvertOptions(
-        include_columns=list(columns),
-        column_types=dict.fromkeys(columns, pyarrow.string()),
-        strings_can_be_null=True,
-        null_values=list(source.missing),
-    )
-
-
-def _check_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -> None:
+        if source.format == "parquet":
+            present = pyarrow.parquet.read_schema(path).names
+        else:
+            with pyarrow.csv.open_csv(
+                path, read_options=_reading(source, threads=True), parse_options=_parsing(source, lambda _: "skip")
+            ) as reader:
+                present = reader.schema.names
+    except (pa.ArrowInvalid, LookupError, UnicodeError) as fault:
+        raise _unreadable(path, fault) from fault
     absent = [column for column in wanted if column not in present]
     if absent:
         raise UnreadableSource(f"{path.name} has no column {', '.join(absent)}")
+
+
+def blocks_of(source: Source, path: Path, columns: Sequence[str]) -> Iterator[Block]:
+    """The rows of a file, `columns` of each; blank lines count and are no rows. Raises UnreadableSource."""
+    read = _parquet if source.format == "parquet" else _csv
+    try:
+        yield from read(source, path, columns)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, LookupError, UnicodeError) as fault:
+        raise _unreadable(path, fault) from fault
+
+
+def _unreadable(path: Path, fault: Exception) -> UnreadableSource:
+    return UnreadableSource(f"{path.name}: {fault.args[0] if fault.args else type(fault).__name__}")
+
+
+def _parquet(_source: Source, path: Path, columns: Sequence[str]) -> Iterator[Block]:
+    with pyarrow.parquet.ParquetFile(path) as file:
+        number = 1
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+            yield Block(path.name, np.arange(number, number + len(batch), dtype=np.int64), _microseconds(batch))
+            number += len(batch)
+
+
+def _microseconds(batch: pa.RecordBatch) -> pa.Table:
+    """Python and Postgres know no nanoseconds; where a file has some, they are cut off."""
+    table = pa.Table.from_batches([batch])
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            wanted = pa.timestamp("us", field.type.tz)
+            table = table.set_column(at, field.name, table.column(at).cast(wanted, safe=False))
+    return table
+
+
+def _csv(source: Source, path: Path, columns: Sequence[str]) -> Iterator[Block]:
+    """Every column as text, because Arrow's guess of a type would differ between blocks and refuse whole files."""
+    broken: dict[int, str] = {}
+
+    def skip(row: Any) -> str:
+        reason = f"the row has {row.actual_columns} columns, the header {row.expected_columns}"
+        broken[row.number - 1] = reason if row.text.strip() else ""
+        return "skip"
+
+    converting = pyarrow.csv.ConvertOptions(
+        include_columns=list(columns),
+        column_types=dict.fromkeys(columns, pa.string()),
+        strings_can_be_null=True,
+        null_values=list(source.missing),
+    )
+    # One thread: only then does Arrow number the rows that it skips.
+    reader = pyarrow.csv.open_csv(path, _reading(source, threads=False), _parsing(source, skip), converting)
+    last = 0
+    for batch in reader:
+        numbers = _numbers(last, len(batch), broken)
+        last = int(numbers[-1]) if len(numbers) else last
+        yield _block(path, numbers, pa.Table.from_batches([batch]), _taken(broken, last))
+    nothing = pa.schema(dict.fromkeys(columns, pa.string())).empty_table()
+    yield _block(path, np.zeros(0, dtype=np.int64), nothing, _taken(broken, max(broken, default=0)))
+
+
+def _block(path: Path, numbers: NDArray[np.int64], table: pa.Table, broken: tuple[tuple[int, str], ...]) -> Block:
+    """Without the rows that hold nothing."""
+    filled = np.zeros(len(table), dtype=np.bool_)
+    for column in table.columns:
+        filled |= pc.is_valid(column).to_numpy()
+    return Block(path.name, numbers[filled], table.filter(pa.array(filled)), broken)
+
+
+def _numbers(last: int, count: int, broken: dict[int, str]) -> NDArray[np.int64]:
+    """The numbers of the next `count` good rows after row `last`: broken lines count too."""
+    candidates = np.arange(last + 1, last + 1 + count + len(broken), dtype=np.int64)
+    good: NDArray[np.int64] = candidates[~np.isin(candidates, list(broken))][:count]
+    return good
+
+
+def _taken(broken: dict[int, str], last: int) -> tuple[tuple[int, str], ...]:
+    """The broken lines up to row `last`; a blank one is gone."""
+    numbers = sorted(number for number in broken if number <= last)
+    found = [(number, broken.pop(number)) for number in numbers]
+    return tuple((number, reason) for number, reason in found if reason)
+
+
+def _reading(source: Source, *, threads: bool) -> pyarrow.csv.ReadOptions:
+    return pyarrow.csv.ReadOptions(use_threads=threads, block_size=BLOCK_BYTES, encoding=source.encoding)
+
+
+def _parsing(source: Source, invalid: Any) -> pyarrow.csv.ParseOptions:
+    return pyarrow.csv.ParseOptions(
+        delimiter=source.separator, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=invalid
+    )

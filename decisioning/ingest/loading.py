@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from decisioning import jobs
-from decisioning.features import stored
+from decisioning.features import materialise
+from decisioning.ingest.declared import BankMapping
 from decisioning.ingest.files import paths_of
-from decisioning.ingest.mapping import BankMapping
-from decisioning.ingest.reading import Batch, read_export
+from decisioning.ingest.reading import read_export
+from decisioning.ingest.records import Batch
+from decisioning.ingest.references import resolve
 from decisioning.ingest.store import store
+from decisioning.ingest.tally import Tally
 from decisioning.models import Job
+from decisioning.quality import results
 
 KIND = "load"
 REJECT_COLUMNS = ("file", "row", "column", "reason")
-
-logger = logging.getLogger(__name__)
 
 Protected = Iterable[tuple[int, Mapping[str, Any]]]
 Protect = Callable[[Protected, datetime], None]
@@ -33,22 +33,36 @@ Protect = Callable[[Protected, datetime], None]
 
 @dataclass(slots=True)
 class Loaded:
-    """What the export held. `resumed` batches were written by an earlier, killed run; they count here too."""
+    """What the export held. `resumed` batches were written by an earlier, killed run; they count here too.
+
+    `withheld` posts were not kept, since their customers had not agreed to it. `seconds` are from the first batch to
+    the last; `rows` what was read meanwhile, in every pass over a file.
+    """
 
     as_of: datetime
     customers: int = 0
     accounts: int = 0
     transactions: int = 0
     decisions: int = 0
+    posts: int = 0
+    withheld: int = 0
     rejects: int = 0
     resumed: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    touched: set[int] = field(default_factory=set, repr=False)
 
     def add(self, batch: Batch) -> None:
         self.customers += len(batch.customers)
         self.accounts += len(batch.accounts)
         self.transactions += len(batch.transactions)
         self.decisions += len(batch.decisions)
+        self.posts += len(batch.posts)
         self.rejects += len(batch.rejects)
+        self.rows += batch.rows
+
+    def records(self) -> int:
+        return self.customers + self.accounts + self.transactions + self.decisions + self.posts
 
 
 def load(
@@ -60,7 +74,8 @@ def load(
     now: datetime,
     progress: Callable[[str, Loaded], None],
 ) -> Loaded:
-    """Everything of the export into the tables, what is protected to `protect`, bad rows to the CSV file `rejects`.
+    """Everything of the export into the tables, what is protected to `protect`, bad rows to the CSV file `rejects`, and
+    what the export was held against to the data-quality results.
 
     The same files loaded again change nothing: they keep the day of their first load where they tell no day. Raises
     UnreadableSource or AlreadyRunning.
@@ -74,32 +89,46 @@ def load(
         if before:
             before.refresh_from_db()
             job.done = 0 if before.status == Job.Status.DONE else before.done
-        loaded, start = Loaded(as_of), job.done
-        for batch in read_export(mapping, folder, as_of):
-            if batch.number <= start:
-                loaded.resumed += 1
-            else:
-                _write(batch, mapping, as_of, protect)
+        loaded, tally, start = Loaded(as_of), Tally(mapping), job.done
+        began = time.monotonic()
+        for batch in read_export(mapping, folder, as_of, now):
+            _take(batch, mapping, loaded, start, protect)
+            if batch.number > start:
                 job.done = batch.number
                 job.save(update_fields=["done"])
             note_rejects(batch)
             loaded.add(batch)
-            progress(batch.file, loaded)
+            tally.add(batch)
+            loaded.seconds = time.monotonic() - began
+            if batch.file:
+                progress(batch.file, loaded)
+        results.record(mapping.name, tally.findings(as_of, now, _records_before(mapping)), now)
+        materialise.customers(loaded.touched, now)
+        job.argument = {**argument, "records": dict(tally.records), "missing": dict(mapping.limits.missing)}
         job.total = job.done
         job.message = f"{loaded.customers} customers, {loaded.decisions} decisions, {loaded.rejects} rejects"
     return loaded
 
 
-def _write(batch: Batch, mapping: BankMapping, as_of: datetime, protect: Protect) -> None:
-    """The tables first, then the vault; a kill in between is mended by writing the batch again."""
-    if not (batch.customers or batch.accounts or batch.transactions or batch.decisions):
-        return
-    surrogates = store(batch, mapping, as_of)
-    protect(((surrogates[record.key], record.protected) for record in batch.customers if record.protected), as_of)
-    try:
-        stored.refresh([surrogates[record.key] for record in batch.customers])
-    except RedisError as error:
-        logger.warning("redis was not told of the loaded customers: %s", error)
+def _take(batch: Batch, mapping: BankMapping, loaded: Loaded, start: int, protect: Protect) -> None:
+    """Resolve a batch, and write it if no earlier run has. The tables first, then the vault: a kill in between is
+    mended by writing the batch again."""
+    surrogates = resolve(batch, mapping)
+    if batch.number <= start:
+        loaded.resumed += 1
+    elif not batch.empty():
+        stored_batch = store(batch, mapping, surrogates, loaded.as_of)
+        surrogates = stored_batch.surrogates
+        loaded.withheld += stored_batch.withheld
+        protected = [(surrogates[record.key], record.protected) for record in batch.customers if record.protected]
+        protect(protected, loaded.as_of)
+    loaded.touched.update(surrogates.values())
+
+
+def _records_before(mapping: BankMapping) -> Mapping[str, int] | None:
+    """What the last load of this mapping that came to its end held."""
+    job = Job.objects.filter(kind=KIND, argument__mapping=mapping.name, status=Job.Status.DONE).order_by("-id").first()
+    return job.argument.get("records") if job else None
 
 
 def fingerprint_of(mapping: BankMapping, folder: Path) -> str:
@@ -120,5 +149,5 @@ def _rejects_file(path: Path) -> Iterator[Callable[[Batch], None]]:
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(REJECT_COLUMNS)
-        yield lambda batch: writer.writerows(astuple(reject) for reject in batch.rejects)
+        yield lambda batch: writer.writerows((r.file, r.row, r.column, r.reason) for r in batch.rejects)
     part.replace(path)

@@ -6,19 +6,25 @@ withdrawn, and a customer's features of another day stay as history.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from django.db import connection, transaction
+from pyarrow import csv
 
 from decisioning import identity, partitions
-from decisioning.ingest.mapping import BankMapping
-from decisioning.ingest.reading import AccountRecord, Batch, CustomerRecord, DecisionRecord, TransactionRecord
+from decisioning.ingest.declared import BankMapping
+from decisioning.ingest.records import AccountRecord, Batch, CustomerRecord, DecisionRecord, PostRecord
+from decisioning.ingest.references import Surrogates, mapped, surrogates_of
+from decisioning.models import Consent
+from decisioning.text import posts
+from decisioning.text.posts import NewPost
 from offers.register import ATTRIBUTES
-
-Surrogates = Mapping[str, int]
 
 _CUSTOMERS = """
 INSERT INTO decisioning_customer (external_id, token, source, suppressed, known_at)
@@ -34,8 +40,8 @@ ON CONFLICT (customer_id, "group", source, known_at) DO UPDATE SET values = excl
 """
 _CONSENTS = """
 INSERT INTO decisioning_consent (customer_id, purpose, channel, granted, text_version, occurred_at, known_at)
-SELECT customer, 'marketing', channel, true, %s, %s, %s
-FROM unnest(%s::bigint[]) AS customer, unnest(%s::text[]) AS channel
+SELECT customer, purpose, channel, true, %s, %s, %s
+FROM unnest(%s::bigint[]) AS customer, unnest(%s::text[], %s::text[]) AS agreed (purpose, channel)
 ON CONFLICT DO NOTHING
 """
 _ACCOUNTS = """
@@ -51,13 +57,15 @@ ON CONFLICT (customer_id, account_key) DO UPDATE SET product = excluded.product,
       IS DISTINCT FROM (excluded.product, excluded.opened_on, excluded.closed_on, excluded.credit_limit,
         excluded.balance, excluded.occurred_at)
 """
-# A booking is known to the bank when it is made.
+_INCOMING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_transaction
+  (customer_id bigint, key text, account text, at timestamptz, amount float8, category text) ON COMMIT DROP
+"""
+# A booking is known to the bank when it is made. In the order of the primary key, so that its pages are met once.
 _TRANSACTIONS = """
 INSERT INTO decisioning_transaction
   (customer_id, transaction_key, account_key, occurred_at, known_at, amount, category, source)
-SELECT customer, key, account, at, at, amount, category, %s
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::text[])
-  AS row (customer, key, account, at, amount, category)
+SELECT customer_id, key, account, at, at, amount, category, %s FROM incoming_transaction ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 _DECISIONS = """
@@ -73,25 +81,34 @@ ON CONFLICT (customer_id, decision_key) DO UPDATE SET arm = excluded.arm, reward
 """
 
 
-def store(batch: Batch, mapping: BankMapping, as_of: datetime) -> Surrogates:
-    """Write the batch in one transaction; returns the surrogate key of every customer that it names, by the bank's key.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`surrogates` of the customers that the batch names; `withheld` posts, which their customers did not agree to."""
+
+    surrogates: Surrogates
+    withheld: int
+
+
+def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: datetime) -> Stored:
+    """Write a batch whose references are resolved in one transaction.
 
     Months of transactions that have no partition yet get one.
     """
-    months = [record.occurred_at.date() for record in batch.transactions]
-    if months:
-        partitions.ensure(min(months), max(months), ("transaction",))
+    for month in pc.unique(pc.floor_temporal(batch.transactions["occurred_at"], unit="month")).to_pylist():
+        partitions.ensure(month.date(), month.date(), ("transaction",))
     with transaction.atomic():
-        _execute(_CUSTOMERS, mapping.name, as_of, *_named(mapping, [record.key for record in batch.customers]))
-        surrogates = _surrogates(mapping, _referenced(batch))
+        keys = [record.key for record in batch.customers]
+        if keys and mapping.creates_customers:
+            names = [mapping.customer_prefix + key for key in keys]
+            _execute(_CUSTOMERS, mapping.name, as_of, names, [identity.token(name) for name in names])
+            surrogates = {**surrogates, **surrogates_of(mapping, keys)}
         _features(batch.customers, surrogates, mapping.name, as_of)
-        if mapping.consents:
-            new = [surrogates[record.key] for record in batch.customers]
-            _execute(_CONSENTS, f"mapping {mapping.name}", as_of, as_of, new, list(mapping.consents))
+        _consents([surrogates[key] for key in keys], mapping, as_of)
         _accounts(batch.accounts, surrogates, as_of)
         _transactions(batch.transactions, surrogates, mapping.name)
         _decisions(batch.decisions, surrogates, mapping.name, as_of)
-    return surrogates
+        withheld = _posts(batch.posts, surrogates, mapping.name, as_of)
+    return Stored(surrogates, withheld)
 
 
 def _execute(statement: str, *values: Any) -> None:
@@ -99,26 +116,14 @@ def _execute(statement: str, *values: Any) -> None:
         cursor.execute(statement, list(values))
 
 
-def _named(mapping: BankMapping, keys: Iterable[str]) -> tuple[list[str], list[str]]:
-    external = [mapping.customer_prefix + key for key in keys]
-    return external, [identity.token(name) for name in external]
-
-
-def _referenced(batch: Batch) -> set[str]:
-    keys = {record.key for record in batch.customers}
-    keys |= {record.customer for record in batch.accounts}
-    keys |= {record.customer for record in batch.transactions}
-    return keys | {record.customer for record in batch.decisions}
-
-
-def _surrogates(mapping: BankMapping, keys: Collection[str]) -> Surrogates:
-    prefix = mapping.customer_prefix
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT external_id, id FROM decisioning_customer WHERE external_id = ANY(%s)",
-            [[prefix + key for key in keys]],
-        )
-        return {external.removeprefix(prefix): surrogate for external, surrogate in cursor.fetchall()}
+def _consents(customers: list[int], mapping: BankMapping, as_of: datetime) -> None:
+    """Each once: a consent that was withdrawn since stays withdrawn."""
+    agreed = [("marketing", channel) for channel in mapping.consents]
+    if mapping.personalisation:
+        agreed.append(("personalisation", mapping.personalisation))
+    if customers and agreed:
+        purposes, channels = map(list, zip(*agreed, strict=True))
+        _execute(_CONSENTS, f"mapping {mapping.name}", as_of, as_of, customers, purposes, channels)
 
 
 def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
@@ -146,12 +151,41 @@ def _accounts(records: Sequence[AccountRecord], surrogates: Surrogates, as_of: d
         )  # fmt: skip
 
 
-def _transactions(records: Sequence[TransactionRecord], surrogates: Surrogates, source: str) -> None:
-    if records:
-        _execute(
-            _TRANSACTIONS, source, [surrogates[record.customer] for record in records],
-            *_columns(records, "key", "account", "occurred_at", "amount", "category"),
-        )  # fmt: skip
+def _transactions(table: pa.Table, surrogates: Surrogates, source: str) -> None:
+    """By COPY: a Python value for each cell would cost more than Postgres does."""
+    if not len(table):
+        return
+    columns = [mapped(table["customer"], surrogates), *(table[name] for name in table.schema.names[3:])]
+    sink = pa.BufferOutputStream()
+    csv.write_csv(
+        pa.table([columns[0], table["key"], *columns[1:]], ["customer_id", "key", *table.schema.names[3:]]),
+        sink,
+        csv.WriteOptions(include_header=False),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_INCOMING)
+        with cursor.copy("COPY incoming_transaction FROM STDIN (FORMAT csv)") as copy:
+            copy.write(sink.getvalue().to_pybytes())
+        cursor.execute(_TRANSACTIONS, [source])
+        cursor.execute("TRUNCATE incoming_transaction")
+
+
+def _posts(records: Sequence[PostRecord], surrogates: Surrogates, source: str, as_of: datetime) -> int:
+    """Only the posts of customers who agreed to it are passed on; returns how many were not."""
+    owners = {surrogates[record.customer] for record in records}
+    agreed = set(
+        Consent.objects.filter(
+            customer_id__in=owners, purpose="personalisation", channel=posts.LEVEL, granted=True
+        ).values_list("customer_id", flat=True)
+    )
+    passed = [
+        NewPost(surrogates[record.customer], source, record.key, record.occurred_at, record.text)
+        for record in records
+        if surrogates[record.customer] in agreed
+    ]
+    if passed:
+        posts.keep(passed, as_of)
+    return len(records) - len(passed)
 
 
 def _decisions(records: Sequence[DecisionRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:

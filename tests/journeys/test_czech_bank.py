@@ -21,7 +21,7 @@ from tests.exports import CZECH_BANK, count_known, load, loaded, names_of_known_
 def test_the_czech_bank_is_loaded_with_gender_birth_and_region_in_the_vault_only(tmp_path: Path) -> None:
     load("czech_bank", CZECH_BANK, tmp_path)
     before = loaded()
-    assert (len(before["customers"]), before["accounts"], before["transactions"]) == (5_369, 4_500, 49_102)
+    assert (len(before["customers"]), before["accounts"], before["transactions"]) == (5_369, 4_500 + 682, 49_102)
     assert (tmp_path / "rejects.csv").read_text().splitlines() == ["file,row,column,reason"]
     held = FeatureRow.objects.filter(group="account_state").values_list("values", flat=True)
     assert sum(values["cards_held_count"] for values in held) == _lines("card.asc") == 892

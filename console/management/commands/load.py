@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from console import authors
 from decisioning.ingest.catalogue import draft
+from decisioning.ingest.declared import BankMapping
 from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.loading import Loaded, Protected, load
-from decisioning.ingest.mapping import BankMapping, InvalidMapping, load_mapping
+from decisioning.ingest.mapping import InvalidMapping, load_mapping
 from decisioning.jobs import AlreadyRunning
 from fairness import vault
 from offers.catalog import InvalidContent
@@ -56,8 +57,8 @@ class Command(BaseCommand):
         except AlreadyRunning as fault:
             raise CommandError("another load is running") from fault
         self.stdout.write(as_text(mapping.name, loaded, rejects))
-        if not loaded.customers:
-            raise CommandError("no customer could be loaded")
+        if not loaded.records():
+            raise CommandError("nothing could be loaded")
         if author:
             self._draft(mapping, author)
 
@@ -76,7 +77,7 @@ class Command(BaseCommand):
     def _progress(self, file: str, loaded: Loaded) -> None:
         self.stderr.write(
             f"{file}: {loaded.customers} customers, {loaded.accounts} accounts, {loaded.transactions} transactions, "
-            f"{loaded.decisions} decisions, {loaded.rejects} rejects"
+            f"{loaded.decisions} decisions, {loaded.posts} posts, {loaded.rejects} rejects"
         )
 
 
@@ -92,9 +93,13 @@ def as_text(name: str, loaded: Loaded, rejects: Path) -> str:
     """What was loaded, for a terminal."""
     lines = [
         f"{name}, as of {loaded.as_of:%Y-%m-%d}: {loaded.customers} customers, {loaded.accounts} accounts, "
-        f"{loaded.transactions} transactions, {loaded.decisions} logged decisions",
+        f"{loaded.transactions} transactions, {loaded.decisions} logged decisions, {loaded.posts} posts",
         f"{loaded.rejects} rows rejected: {rejects}" if loaded.rejects else "no row rejected",
     ]
+    if loaded.withheld:
+        lines.append(f"{loaded.withheld} posts withheld and not kept: their customers have not agreed to it")
     if loaded.resumed:
         lines.append(f"{loaded.resumed} batches had been written before")
+    rate = loaded.records() / loaded.seconds if loaded.seconds else 0.0
+    lines.append(f"{loaded.records():,} records in {loaded.seconds:.1f} s: {rate:,.0f} a second")
     return "\n".join(lines)
