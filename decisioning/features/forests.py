@@ -3,22 +3,54 @@ hold, and read so that every process, and a check of a past decision, flags by t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
-from decisioning.features.derived.column import Columns
-from decisioning.features.derived.unusual import Forest, Forests, fit
-from decisioning.models import ActivityForest
+import numpy as np
+import pyarrow.compute as pc
+
+from decisioning.features import history
+from decisioning.features.derived.unusual import INPUTS, SAMPLE, Forest, Forests, TooFewCustomers, fit
+from decisioning.features.history import Engine
+from decisioning.models import ActivityForest, Customer
+
+SEED: Final = 7
+ASKED: Final = 4 * SAMPLE  # customers whose behaviour is looked at: of many nothing is known
+HOLDS: Final = timedelta(days=7)
+KEPT: Final = timedelta(days=90)  # so long a past decision can be checked, and so long behaviour of the erased stays
 
 
-def renew(columns: Columns, now: datetime, *, seed: int) -> Forest:
-    """Fit on these customers, of which `unusual.SAMPLE` are enough, and let it hold from `now` on.
+def renew_if_due(engine: Engine, now: datetime) -> Forest | None:
+    """A new forest where there is none of the last week; None where there is, or too few customers show behaviour."""
+    if ActivityForest.objects.filter(fitted_at__gt=now - HOLDS, fitted_at__lte=now).exists():
+        return None
+    try:
+        return renew(engine, now)
+    except TooFewCustomers:
+        return None
 
-    `columns` are those of `unusual.INPUTS`, of a sample that does not depend on who asks. Raises TooFewCustomers.
+
+def renew(engine: Engine, now: datetime) -> Forest:
+    """Fit a forest on the population as it is known at `now`, and let it hold from then on. Raises TooFewCustomers.
+
+    Whoever does this at the same moment finds the same sample, and so the same forest.
     """
-    forest = fit(columns, seed)
-    ActivityForest.objects.create(fitted_at=now, content=forest.to_bytes())
+    everybody = np.fromiter(
+        Customer.objects.filter(erased_at__isnull=True).order_by("pk").values_list("pk", flat=True), dtype=np.int64
+    )
+    asked = np.sort(np.random.default_rng(SEED).permutation(everybody)[:ASKED])
+    table = history.as_of(engine, history.spine(asked, np.datetime64(now.astimezone(UTC).replace(tzinfo=None))))
+    columns = {name: pc.fill_null(pc.cast(table[name], "double"), np.nan).to_numpy() for name in INPUTS}
+    forest = fit(columns, SEED)
+    keep(forest, now)
     return forest
+
+
+def keep(forest: Forest, now: datetime) -> None:
+    """Let a forest hold from `now` on, and forget those that nothing is checked against any more."""
+    ActivityForest.objects.update_or_create(fitted_at=now, defaults={"content": forest.to_bytes()})
+    ActivityForest.objects.filter(fitted_at__lt=now - KEPT).delete()
 
 
 def kept(first: datetime, last: datetime) -> Forests:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisioning.features import forests
+from decisioning.features import forests, history
 from decisioning.features.derived import derived
 from decisioning.features.derived.column import Column
 from decisioning.features.derived.unusual import (
@@ -25,9 +25,10 @@ from decisioning.features.derived.unusual import (
     UnreadableForest,
     fit,
 )
-from decisioning.models import ActivityForest
+from decisioning.features.engines.postgres import Postgres
+from decisioning.models import ActivityForest, FeatureRow
 from offers.register import ATTRIBUTES, RULE_ONLY
-from tests.factories import NOW
+from tests.factories import NOW, make_bank
 
 
 def _population(size: int, seed: int = 0) -> dict[str, Column]:
@@ -123,8 +124,9 @@ def test_only_a_rule_may_use_it_and_its_definition_accuses_nobody() -> None:
 @pytest.mark.django_db
 def test_each_moment_is_flagged_by_the_forest_that_held_then() -> None:
     day = timedelta(days=1)
-    first = forests.renew(_population(600, seed=1), NOW, seed=1)
-    second = forests.renew(_population(600, seed=2), NOW + 7 * day, seed=2)
+    first, second = fit(_population(600, seed=1), seed=1), fit(_population(600, seed=2), seed=2)
+    forests.keep(first, NOW)
+    forests.keep(second, NOW + 7 * day)
     people = _population(300, seed=3)
     held = forests.kept(NOW - day, NOW + 30 * day)
     assert [forest.rows.tolist() for forest in held.forests] == [first.rows.tolist(), second.rows.tolist()]
@@ -137,9 +139,48 @@ def test_each_moment_is_flagged_by_the_forest_that_held_then() -> None:
 @pytest.mark.django_db
 def test_only_the_forests_of_the_time_asked_for_are_read() -> None:
     for week in range(3):
-        forests.renew(_population(300, seed=week), NOW + timedelta(weeks=week), seed=week)
+        forests.keep(fit(_population(300, seed=week), seed=week), NOW + timedelta(weeks=week))
     later = NOW + timedelta(weeks=2, days=1)
     assert len(forests.kept(later, later).since) == 1
     assert forests.kept(later, later).since[0] == (NOW + timedelta(weeks=2)).timestamp()
     assert forests.kept(NOW - timedelta(days=2), NOW - timedelta(days=1)).since == ()
     assert ActivityForest.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_forests_of_a_time_that_nothing_is_checked_against_go() -> None:
+    for moment in (NOW, NOW + timedelta(days=60), NOW + forests.KEPT + timedelta(days=1)):
+        forests.keep(FOREST, moment)
+    assert ActivityForest.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_the_population_is_flagged_by_a_forest_of_a_sample_of_it() -> None:
+    people = make_bank(FEWEST + 50)
+    spent = [
+        {name: value for name, value in zip(INPUTS, row, strict=True) if ATTRIBUTES[name].group == "spend_behaviour"}
+        for row in np.round(np.column_stack(list(_population(len(people)).values())), 4).tolist()
+    ]
+    FeatureRow.objects.filter(group="spend_behaviour").delete()
+    FeatureRow.objects.bulk_create(
+        FeatureRow(
+            customer_id=customer, group="spend_behaviour", version=1, occurred_at=NOW, known_at=NOW, values=values
+        )
+        for customer, values in zip(people, spent, strict=True)
+    )
+    forest = forests.renew_if_due(Postgres(), NOW)
+    assert forest is not None
+    assert forests.renew_if_due(Postgres(), NOW + timedelta(days=6)) is None
+    spine = history.spine(np.array(people), np.datetime64(NOW.replace(tzinfo=None)))
+    flags = history.as_of(Postgres(), spine, forests=forests.kept(NOW, NOW))["unusual_activity"]
+    assert len(forest.rows) == len(people)
+    assert flags.null_count == 0
+    assert 0 < sum(flags.to_pylist()) < len(people) / 20
+    assert history.as_of(Postgres(), spine)["unusual_activity"].null_count == len(people)
+
+
+@pytest.mark.django_db
+def test_a_bank_whose_customers_do_nothing_gets_no_forest() -> None:
+    make_bank(3)
+    assert forests.renew_if_due(Postgres(), NOW) is None
+    assert not ActivityForest.objects.exists()
