@@ -21,3 +21,7 @@ class Implementation:
     aggregated: Mapping[str, Aggregate | Reported | Members] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
     momentary: tuple[str, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """Every attribute implemented here."""
+        return tuple(dict.fromkeys((*self.given, *self.aggregated, *self.derived, *self.momentary)))

@@ -1,8 +1,8 @@
-"""How near each kind of card is to what a customer does."""
+"""How near each kind of card is to a customer, as the bank's own models tell it."""
 
 from __future__ import annotations
 
 from decisioning.features.groups.implementation import Implementation
 from offers.register import CARD_KINDS
 
-IMPLEMENTATION = Implementation("product_affinity", derived=tuple(f"affinity_{kind}" for kind in CARD_KINDS))
+IMPLEMENTATION = Implementation("product_affinity", given=tuple(f"affinity_{kind}" for kind in CARD_KINDS))
