@@ -205,6 +205,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
     "statistics": {"task": "decisioning.tasks.measure_features", "schedule": crontab(hour="4", minute="0")},
     "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},
+    "quality": {"task": "decisioning.tasks.check_quality", "schedule": crontab(hour="5", minute="0")},
 }
 if UNDER_DEMO:  # looks whether the made-up bank's export is due; a real bank sends its own
     CELERY_BEAT_SCHEDULE["bank-export"] = {

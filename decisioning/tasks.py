@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from decisioning import idempotency, learn, partitions, rebuild, retraining, scoring, store
 from decisioning.features import skew, statistics
+from decisioning.quality import tables
 
 KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
 _WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent again
@@ -71,3 +72,9 @@ def measure_features() -> int:
 def check_skew() -> int:
     """Compute again what a sample of decisions was served; the number of values that differ."""
     return sum(skew.check(timezone.now()).mismatches.values())
+
+
+@shared_task(queue="long")
+def check_quality() -> int:
+    """Hold what stands in the tables against what is expected of it; the number of expectations that fail."""
+    return tables.check(timezone.now())

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def load(
                 progress(batch.file, loaded)
         results.record(mapping.name, tally.findings(as_of, now, _records_before(mapping)), now)
         materialise.customers(loaded.touched, now)
-        job.argument = {**argument, "records": dict(tally.records), "missing": dict(mapping.limits.missing)}
+        job.argument = {**argument, "records": dict(tally.records), "limits": asdict(mapping.limits)}
         job.total = job.done
         job.message = f"{loaded.customers} customers, {loaded.decisions} decisions, {loaded.rejects} rejects"
     return loaded

@@ -10,7 +10,8 @@ from typing import Final
 from decisioning.ingest.declared import BankMapping
 from decisioning.ingest.plausible import EXPORTED
 from decisioning.ingest.records import Batch
-from decisioning.quality.expectations import EXAMPLES, Example, Expectation, Finding
+from decisioning.quality.counting import Count
+from decisioning.quality.expectations import Expectation, Finding, missing
 from offers.register import ATTRIBUTES
 
 EXPORT: Final = "export"
@@ -24,17 +25,13 @@ class Tally:
         self.mapping = mapping
         self.records: Counter[str] = Counter()
         self._known: Counter[str] = Counter()
-        self._rows: Counter[Expectation] = Counter()
-        self._failed: Counter[Expectation] = Counter()
-        self._examples: dict[Expectation, list[Example]] = {}
+        self._count = Count()
 
     def add(self, batch: Batch) -> None:
-        self._rows.update(batch.held)
+        for expectation, rows in batch.held.items():
+            self._count.hold(expectation, rows)
         for reject in batch.rejects:
-            self._failed[reject.broke] += 1
-            examples = self._examples.setdefault(reject.broke, [])
-            if len(examples) < EXAMPLES:
-                examples.append({"file": reject.file, "row": reject.row})
+            self._count.fail(reject.broke, {"file": reject.file, "row": reject.row})
         for kind in _KINDS:
             self.records[kind] += len(getattr(batch, kind))
         for record in batch.customers:
@@ -42,11 +39,7 @@ class Tally:
 
     def findings(self, as_of: datetime, now: datetime, before: Mapping[str, int] | None) -> Iterator[Finding]:
         """Each expectation once. `before` are the records of the load before this one, None without any."""
-        for expectation in dict.fromkeys((*self._rows, *self._failed)):
-            failed = self._failed[expectation]
-            examples = tuple(self._examples.get(expectation, ()))
-            # A reference without a row of its own is one of those that were looked for.
-            yield Finding(expectation, max(self._rows[expectation], failed), failed, examples=examples)
+        yield from self._count.findings()
         yield from self._missing()
         yield from self._fresh(as_of, now)
         yield from self._volume(before)
@@ -54,12 +47,8 @@ class Tally:
     def _missing(self) -> Iterator[Finding]:
         people = self.records["customers"]
         for name in self.mapping.attributes if people else ():
-            allowed = self.mapping.limits.missing.get(name, 1.0)
-            text = f"missing for at most {allowed:.0%} of customers" if allowed < 1 else "known of some customers"
-            expectation = Expectation(ATTRIBUTES[name].group + EXPORTED, name, text)
-            failed = people - self._known[name]
-            # Without a declared limit only an attribute that is missing for everybody fails.
-            yield Finding(expectation, people, failed, allowed if allowed < 1 else 1 - 1 / (2 * people))
+            allowed = self.mapping.limits.missing.get(name)
+            yield missing(ATTRIBUTES[name].group + EXPORTED, name, people, people - self._known[name], allowed)
 
     def _fresh(self, as_of: datetime, now: datetime) -> Iterator[Finding]:
         days = self.mapping.limits.fresh_within_days

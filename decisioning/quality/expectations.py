@@ -44,3 +44,12 @@ class Finding:
     @property
     def passed(self) -> bool:
         return self.failed <= self.allowed * self.rows
+
+
+def missing(subject: str, name: str, people: int, without: int, allowed: float | None) -> Finding:
+    """How many of the customers lack an attribute. Without a declared limit only that all of them do is a failure."""
+    if allowed is None:
+        return Finding(Expectation(subject, name, "known of some customers"), people, without, 1 - 1 / (2 * people))
+    return Finding(
+        Expectation(subject, name, f"missing for at most {allowed:.0%} of customers"), people, without, allowed
+    )
