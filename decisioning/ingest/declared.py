@@ -116,6 +116,13 @@ class BankMapping:
         for section in self.posts:
             yield "posts", section
 
+    def section(self, kind: str, source: str) -> Section:
+        """The section that reads this kind of record from a source. Raises LookupError if there is none."""
+        for name, section in self.sections():
+            if (name, section.source) == (kind, source):
+                return section
+        raise LookupError(f"{self.name} reads no {kind} from {source}")
+
     def customer_columns(self) -> Iterator[CustomerColumn]:
         yield from self.attributes.values()
         yield from self.protected.values()

@@ -37,18 +37,24 @@ def refuse(batch: Batch, mapping: BankMapping, now: datetime) -> None:
         records: Sequence[Any] = getattr(batch, kind)
         if records:
             frame = schemas.frame({name: [getattr(r, name) for r in records] for name in fields})
-            _hold(batch, schemas.records(kind, now), frame, [r.row for r in records], _field_column(mapping, kind))
+            _hold(
+                batch, schemas.records(kind, now), frame, [r.row for r in records], _field_column(mapping, kind, batch)
+            )
     if batch.posts:
         frame = schemas.frame(
             {"occurred_at": [r.occurred_at for r in batch.posts], "length": [len(r.text) for r in batch.posts]}
         )
         _hold(
-            batch, schemas.records("posts", now), frame, [r.row for r in batch.posts], _field_column(mapping, "posts")
+            batch,
+            schemas.records("posts", now),
+            frame,
+            [r.row for r in batch.posts],
+            _field_column(mapping, "posts", batch),
         )
     if len(batch.transactions):
         frame = batch.transactions.select(["occurred_at", "amount", "category"]).to_pandas()
         rows = batch.transactions["row"].to_pylist()
-        _hold(batch, schemas.records("transactions", now), frame, rows, _field_column(mapping, "transactions"))
+        _hold(batch, schemas.records("transactions", now), frame, rows, _field_column(mapping, "transactions", batch))
 
 
 def _hold(
@@ -76,6 +82,6 @@ def _attribute_column(mapping: BankMapping) -> Callable[[str], str]:
     return lambda name: mapping.attributes[name].cell.column or name
 
 
-def _field_column(mapping: BankMapping, kind: str) -> Callable[[str], str]:
-    cells = next(section.cells for name, section in mapping.sections() if name == kind)
+def _field_column(mapping: BankMapping, kind: str, batch: Batch) -> Callable[[str], str]:
+    cells = mapping.section(kind, batch.source).cells
     return lambda field: (cells[field].column if field in cells else "") or field

@@ -15,19 +15,20 @@ from typing import Any, Final
 from decisioning.ingest import bulk, columns, plausible
 from decisioning.ingest.cells import BadCell, Cell, Row
 from decisioning.ingest.declared import BankMapping, CustomerColumn, Section
-from decisioning.ingest.expected import expected
+from decisioning.ingest.expected import expected, expected_of_lookups
 from decisioning.ingest.files import Block, blocks_of, check_columns, paths_of
 from decisioning.ingest.keys import SeenKeys, repeats
 from decisioning.ingest.records import AccountRecord, Batch, CustomerRecord, DecisionRecord, PostRecord
-from decisioning.quality.expectations import LATEST
+from decisioning.quality.expectations import LATEST, Expectation
 from offers import register
 
 Take = Callable[[Row, int, Batch], None]
+Batches = Iterator[Batch]
 
 _KINDS: Final = ("customers", "accounts", "transactions", "decisions", "posts")
 
 
-def read_export(mapping: BankMapping, folder: Path, as_of: datetime, now: datetime = LATEST) -> Iterator[Batch]:
+def read_export(mapping: BankMapping, folder: Path, as_of: datetime, now: datetime = LATEST) -> Batches:
     """Every record of the export, customers before what refers to them. Raises UnreadableSource for a whole file.
 
     `as_of` is the moment that the export tells of; nothing in it can be later than `now`, where that is given. Every
@@ -50,7 +51,7 @@ class _Reading:
         self.seen = {kind: SeenKeys() for kind in _KINDS}
         self.number = 0
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Batches:
         mapping = self.mapping
         for name, paths in self.paths.items():
             for path in paths:
@@ -71,29 +72,29 @@ class _Reading:
         for section in mapping.posts:
             yield from self._posts(section)
 
-    def _blocks(self, source: str, columns: Iterable[str]) -> Iterator[Block]:
+    def _blocks(self, source: str, wanted: Iterable[str]) -> Iterator[Block]:
         for path in self.paths[source]:
-            yield from blocks_of(self.mapping.sources[source], path, sorted(set(columns)))
+            yield from blocks_of(self.mapping.sources[source], path, sorted(set(wanted)))
 
-    def _batch(self, source: str, block: Block, rows: int, cells: Iterable[Cell], columns: Iterable[str]) -> Batch:
+    def _batch(self, source: str, block: Block, held_against: Iterable[Expectation]) -> Batch:
         self.number += 1
-        batch = Batch(self.number, source, block.file, rows)
-        for expectation in expected(self.mapping, source, cells, columns):
-            batch.hold(expectation, rows)
+        rows = len(block.numbers) + len(block.broken)
+        batch = Batch(self.number, source, block.file, rows, held=dict.fromkeys(held_against, rows))
         for number, reason in block.broken:
             batch.refuse(number, BadCell("", reason))
         return batch
 
-    def _rows(self, source: str, cells: Sequence[Cell], columns: Iterable[str], take: Take) -> Iterator[Batch]:
+    def _rows(self, source: str, wanted: Iterable[str], held_against: Sequence[Expectation], take: Take) -> Batches:
         """Row by row; `take` raises for one that is bad."""
-        for block in self._blocks(source, columns):
-            batch = self._batch(source, block, len(block.numbers) + len(block.broken), cells, columns)
+        for block in self._blocks(source, wanted):
+            batch = self._batch(source, block, held_against)
             _take(block, batch, take)
             yield batch
 
-    def _learn_lookups(self, source: str) -> Iterator[Batch]:
+    def _learn_lookups(self, source: str) -> Batches:
         lookups = {name: lookup for name, lookup in self.mapping.lookups.items() if lookup.source == source}
-        columns = {column for one in lookups.values() for column in (one.key, one.value, *one.where)}
+        wanted = {column for one in lookups.values() for column in (one.key, one.value, *one.where)}
+        held_against = tuple(expected_of_lookups(lookups.values()))
 
         def learn(row: Row, _number: int, _batch: Batch) -> None:
             for name, lookup in lookups.items():
@@ -105,9 +106,9 @@ class _Reading:
                         key = str(row[lookup.key])
                         raise BadCell(lookup.key, f"{key!r} is a duplicate with another {lookup.value}", "unique")
 
-        return self._rows(source, [], columns, learn)
+        return self._rows(source, wanted, held_against, learn)
 
-    def _collect(self, source: str) -> Iterator[Batch]:
+    def _collect(self, source: str) -> Batches:
         """Gather what stands in a file of its own until its customers are read."""
         declared = [column for column in self.mapping.customer_columns() if column.source == source]
         cells = [cell for column in declared for cell in (column.cell, column.customer) if cell]
@@ -124,20 +125,20 @@ class _Reading:
                     known[column.name] = value
                 self.collected_at[customer] = (batch.file, number)
 
-        return self._rows(source, cells, _columns(cells), collect)
+        return self._rows(source, _columns(cells), tuple(expected(self.mapping, source, [], cells)), collect)
 
-    def _repeated_customers(self, section: Section) -> Iterator[Batch]:
+    def _repeated_customers(self, section: Section) -> Batches:
         """The first row of each customer."""
-        key, seen = section.cells["key"], self.seen["customers"]
-        cells = [key, *self._own_cells()]
+        key, seen, own = section.cells["key"], self.seen["customers"], self._own_cells()
+        held_against = tuple(expected(self.mapping, section.source, [("customers", section)], own))
 
         def take(row: Row, number: int, batch: Batch) -> None:
             batch.customers.append(self._customer(row, number))
 
-        for block in self._blocks(section.source, _columns(cells)):
+        for block in self._blocks(section.source, _columns([key, *own])):
             keys = columns.read(key, block, self.lookups).values
             first = block.among(~(seen.has(keys) | repeats(keys)))
-            batch = self._batch(section.source, first, len(first.numbers), cells, _columns(cells))
+            batch = self._batch(section.source, first, held_against)
             _take(first, batch, take)
             yield self._finished(batch)
         yield self._dangling(section.source)
@@ -146,16 +147,17 @@ class _Reading:
         """Of attributes and protected values that stand in the customer's own row."""
         return [column.cell for column in self.mapping.customer_columns() if not column.source]
 
-    def _records(self, source: str) -> Iterator[Batch]:
+    def _records(self, source: str) -> Batches:
         """Every record that one row holds; the first fault refuses them all."""
         mapping = self.mapping
         customers = mapping.customers if not mapping.customers_repeat else None
         own = customers is not None and customers.source == source
         accounts = [section for section in mapping.accounts if section.source == source]
         decisions = [mapping.decisions] if mapping.decisions and mapping.decisions.source == source else []
-        cells = [cell for section in (*accounts, *decisions) for cell in section.cells.values()]
+        reads = [*(("accounts", section) for section in accounts), *(("decisions", section) for section in decisions)]
         if customers and own:
-            cells += [*customers.cells.values(), *self._own_cells()]
+            reads.append(("customers", customers))
+        cells = self._own_cells() if own else []
 
         def take(row: Row, number: int, batch: Batch) -> None:
             customer = self._customer(row, number) if own else None
@@ -165,38 +167,40 @@ class _Reading:
             batch.accounts += opened
             batch.decisions += made
 
-        columns = {*_columns(cells), *([mapping.split_column] if decisions and mapping.split_column else [])}
-        for batch in self._rows(source, cells, columns, take):
+        wanted = [*_columns(cells), *(column for _, section in reads for column in _columns(section.cells.values()))]
+        wanted += [mapping.split_column] if decisions and mapping.split_column else []
+        for batch in self._rows(source, wanted, tuple(expected(mapping, source, reads, cells)), take):
             yield self._finished(batch)
         if own:
             yield self._dangling(source)
 
-    def _transactions(self, section: Section) -> Iterator[Batch]:
-        cells = list(section.cells.values())
-        for block in self._blocks(section.source, _columns(cells)):
-            rows = len(block.numbers) + len(block.broken)
-            batch = self._batch(section.source, block, rows, cells, _columns(cells))
+    def _transactions(self, section: Section) -> Batches:
+        held_against = tuple(expected(self.mapping, section.source, [("transactions", section)], []))
+        for block in self._blocks(section.source, _columns(section.cells.values())):
+            batch = self._batch(section.source, block, held_against)
             bulk.transactions(section, block, self.lookups, batch)
             yield self._finished(batch)
 
-    def _posts(self, section: Section) -> Iterator[Batch]:
-        cells = list(section.cells.values())
+    def _posts(self, section: Section) -> Batches:
+        held_against = tuple(expected(self.mapping, section.source, [("posts", section)], []))
 
         def take(row: Row, number: int, batch: Batch) -> None:
             batch.posts.append(
                 PostRecord(number, **self._fields(section, row, "key", "customer", "occurred_at", "text"))
             )
 
-        for batch in self._rows(section.source, cells, _columns(cells), take):
+        for batch in self._rows(section.source, _columns(section.cells.values()), held_against, take):
             yield self._finished(batch)
 
     def _finished(self, batch: Batch) -> Batch:
         """Without what is not possible, and without keys that came before; the others are remembered."""
         plausible.refuse(batch, self.mapping, self.now)
-        for kind, section in dict(self.mapping.sections()).items():
+        for kind in _KINDS:
             keys, rows = batch.keys(kind)
-            again = (self.seen[kind].has(keys) | repeats(keys)).nonzero()[0] if keys else ()
-            column = section.cells["key"].column
+            if not keys:
+                continue
+            column = self.mapping.section(kind, batch.source).cells["key"].column
+            again = (self.seen[kind].has(keys) | repeats(keys)).nonzero()[0]
             batch.drop({rows[at]: BadCell(column, f"{keys[at]!r} is a duplicate", "unique") for at in again})
         for kind in _KINDS:
             self.seen[kind].add(batch.keys(kind)[0])

@@ -31,7 +31,8 @@ def resolve(batch: Batch, mapping: BankMapping) -> Surrogates:
     surrogates = surrogates_of(mapping, _customers(batch))
     own = {record.key for record in batch.customers} if mapping.creates_customers else set()
     for kind, keys, rows in batch.named():
-        column = _column(mapping, kind, "key" if kind == "customers" else "customer")
+        cells = mapping.section(kind, batch.source).cells
+        column = cells["key" if kind == "customers" else "customer"].column
         if kind == "customers" and mapping.creates_customers:
             continue
         batch.drop(
@@ -64,12 +65,6 @@ def _customers(batch: Batch) -> set[str]:
     return {key for _, keys, _ in batch.named() for key in keys}
 
 
-def _column(mapping: BankMapping, kind: str, field: str) -> str:
-    return next(
-        section.cells[field].column for name, section in mapping.sections() if name == kind and field in section.cells
-    )
-
-
 def _check_accounts(batch: Batch, mapping: BankMapping, surrogates: Surrogates) -> None:
     table = batch.transactions
     if not pc.any(pc.not_equal(table["account"], "")).as_py():
@@ -77,7 +72,7 @@ def _check_accounts(batch: Batch, mapping: BankMapping, surrogates: Surrogates) 
     owners = mapped(table["customer"], surrogates).to_pylist()
     pairs = list(zip(owners, table["account"].to_pylist(), strict=True))
     known = _known_accounts(sorted(set(pairs)))
-    column = _column(mapping, "transactions", "account")
+    column = mapping.section("transactions", batch.source).cells["account"].column
     batch.drop(
         {
             row: BadCell(column, f"{pair[1]!r} refers to no account that was loaded", "known")
