@@ -30,6 +30,7 @@ def start(folder: Path, port: int, password: str, log: Path) -> "subprocess.Pope
         "aof-load-truncated": "yes",
         "save": '""',
         "maxmemory-policy": "noeviction",
+        "hash-max-ziplist-value": 1024,  # a customer's hash stays compact: decisioning.store
         "daemonize": "no",
         "pidfile": f'"{folder / "redis.pid"}"',
     }

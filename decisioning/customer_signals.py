@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 from django.db import connection, transaction
+from django.utils import timezone
 from redis.exceptions import RedisError
 
-from decisioning import events, store
+from decisioning import events
 from decisioning.events import Accepted, Rejection
-from decisioning.features import session, stored
-from decisioning.models import Customer, FeatureRow
+from decisioning.features import momentary
+from decisioning.models import FeatureRow
 from decisioning.signal_shapes import Event, InvalidEvent, event_of, fault
 from decisioning.text import posts
 from offers.register import GROUPS
@@ -78,22 +79,10 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
 
 
 def refresh(taken: Accepted) -> None:
-    """After the commit: what these customers' momentary features are now, and the vectors of those of whom a source
-    said something. Without Redis, decisions read Postgres anyway."""
+    """After the commit: what these signals change reaches the next decision. Without Redis, decisions read Postgres
+    anyway."""
     with contextlib.suppress(RedisError):
-        if taken.given:
-            stored.refresh(sorted(taken.given))
-        if taken.customers:
-            _refresh_moments(taken.customers)
-
-
-def _refresh_moments(customers: Collection[int]) -> None:
-    """The one place where signals reach Redis."""
-    tokens = dict(Customer.objects.filter(pk__in=customers, token__isnull=False).values_list("id", "token"))
-    pipe = store.client().pipeline(transaction=False)
-    for customer, moment in session.recompute(sorted(tokens)).items():
-        pipe.set(store.session_key(str(tokens[customer])), orjson.dumps(moment), ex=store.SESSION_SECONDS)
-    pipe.execute()
+        momentary.refresh(taken.customers, timezone.now())
 
 
 def _customers(external_ids: Collection[str]) -> dict[str, int]:

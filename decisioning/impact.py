@@ -1,8 +1,8 @@
 """What a release would do to the population: who is eligible for what, and best propensities; it approves nothing.
 
 The same rules as `decisioning.eligibility`, vectorised. An offer's channels, placements and dates belong to a request
-and are left out. Session attributes are missing here as they are in a decision without a session, so a rule that needs
-one is not met; `session_rules` names those rules, for the reader of the numbers.
+and are left out. Nobody has a session here: its attributes are missing, or at the defaults that a decision without a
+session takes; `session_rules` names the rules that read one, for the reader of the numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from decisioning.features import population
 from decisioning.plan import Plan, compile_release
 from offers import snapshot
 from offers.conditions.grammar import attributes_of
-from offers.conditions.vectorise import CategoryColumn, Columns, NumberColumn, columns_from_rows, evaluate_many
+from offers.conditions.vectorise import CategoryColumn, Columns, NumberColumn, evaluate_many
 from offers.register import ATTRIBUTES, SESSION_GROUP, STATES
 
 Mask = NDArray[np.bool_]
@@ -120,7 +120,7 @@ def simulate(plans: Sequence[Plan], now: datetime) -> Simulation:
     customers, bands, states = [], [], []
     masks: list[list[Mask]] = [[] for _ in plans]
     for chunk in population.chunks(names, now):
-        columns = columns_from_rows(chunk.attributes, names)
+        columns = chunk.columns
         customers.append(chunk.customers)
         bands.append(_bands(columns))
         states.append(_codes(columns["state"], STATES))
@@ -150,10 +150,10 @@ def best_propensities(plans: Sequence[Plan], now: datetime) -> Scores:
     customers = []
     best: list[list[Floats]] = [[] for _ in plans]
     for chunk in population.chunks(names, now, share=share):
-        columns = columns_from_rows(chunk.attributes, names)
         customers.append(chunk.customers)
+        attributes = chunk.attributes
         for found, plan in zip(best, plans, strict=True):
-            found.append(_best(plan, chunk.attributes, eligible(plan, columns)))
+            found.append(_best(plan, attributes, eligible(plan, chunk.columns)))
     return Scores(_joined(customers, np.int64), tuple(_joined(found, np.float64) for found in best))
 
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from decisioning.features.online import Ledger, Profile, Read
+from decisioning.features.ledger import Ledger, readable_groups
+from decisioning.features.online import Profile, Read
 from decisioning.runtime import Engine
 from decisioning.types import Known
-from offers.register import ATTRIBUTES, GROUPS, LEVELS, SESSION_GROUP
+from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP, Attribute, Group
 
-_DEFAULTS = {
-    group: {name: declared.default for name, declared in ATTRIBUTES.items() if declared.group == group}
-    for group in GROUPS
-}
+Serving = Literal["values", "default", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What may be used of a customer's groups. `stale` are groups past their limit, `withheld` lack consent."""
+    """What may be used of a customer's groups. `ages` are of the groups that are known; `stale` are those past their
+    limit, `withheld` those that lack consent."""
 
     attributes: dict[str, Any]
     ages: dict[str, float]
@@ -28,33 +27,59 @@ class Held:
     stale: tuple[str, ...]
 
 
+def serving(group: Group, age: float | None) -> Serving:
+    """What is served of a group that became true so many seconds ago; None: it was never known of this customer."""
+    if age is None:
+        return "default" if group.when_missing == "default" else "missing"
+    if age <= group.freshness_seconds or group.when_stale == "last":
+        return "values"
+    return "default" if group.when_stale == "default" else "missing"
+
+
+def default(declared: Attribute) -> Any:
+    """An attribute's default as a value of its type, as JSON has it; None where nothing may be assumed."""
+    if isinstance(declared.default, frozenset):
+        return sorted(declared.default)
+    return float(declared.default) if declared.type == "number" and declared.default is not None else declared.default
+
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    group: {
+        declared.name: default(declared)
+        for declared in ATTRIBUTES.values()
+        if declared.group == group and declared.default is not None
+    }
+    for group in GROUPS
+}
+
+
 def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collection[str], moment: float) -> Held:
     """Consent and age applied to feature groups (name to since and values); times in epoch seconds."""
-    allowed = _granted_level(consents)
+    readable = readable_groups(consents)
     attributes: dict[str, Any] = {}
     ages: dict[str, float] = {}
-    withheld, stale = [], []
-    for name, (since, values) in groups.items():
-        if LEVELS.index(GROUPS[name].level) > allowed:
-            withheld.append(name)
+    stale = []
+    for name, group in GROUPS.items():
+        if name not in readable:
             continue
-        age = max(0.0, moment - since)
-        ages[name] = round(age, 3)
-        if age <= GROUPS[name].freshness_seconds:
-            attributes.update(values)
-        else:
-            stale.append(name)
-            attributes.update(_past_its_limit(name, values))
-    return Held(attributes, ages, tuple(sorted(withheld)), tuple(sorted(stale)))
+        since, values = groups.get(name, (None, {}))
+        age = None if since is None else max(0.0, moment - since)
+        if age is not None:
+            ages[name] = round(age, 3)
+            if age > group.freshness_seconds:
+                stale.append(name)
+        served = serving(group, age)
+        attributes.update(values if served == "values" else DEFAULTS[name] if served == "default" else {})
+    return Held(attributes, ages, tuple(sorted(groups.keys() - readable)), tuple(sorted(stale)))
 
 
-def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime) -> Known:
-    """What the engine may use of this customer in this request."""
+def known(
+    read: Read, engine: Engine, context: Mapping[str, Any], now: datetime, *, before: Mapping[str, Any] | None = None
+) -> Known:
+    """What the engine may use of this customer in this request. `before` is the context that the same session came with
+    earlier, as far as nothing newer is known."""
     profile = read.profile
-    usable = held(profile.groups, read.ledger.consents, now.timestamp())
-    if context:
-        usable.attributes.update(session_values(context))
-        usable.ages[SESSION_GROUP] = 0.0
+    usable = held(_with_session(profile.groups, context, before or {}, now), read.ledger.consents, now.timestamp())
     return Known(
         attributes=usable.attributes,
         ages=usable.ages,
@@ -65,7 +90,22 @@ def known(read: Read, engine: Engine, context: Mapping[str, Any], now: datetime)
         precomputed=_scores(profile, engine),
         withheld=usable.withheld,
         degraded=(*read.degraded, *(f"stale_{name}" for name in usable.stale)),
+        vector_at=profile.vector_at,
     )
+
+
+def _with_session(
+    groups: Mapping[str, tuple[float, Mapping[str, Any]]],
+    context: Mapping[str, Any],
+    before: Mapping[str, Any],
+    now: datetime,
+) -> Mapping[str, tuple[float, Mapping[str, Any]]]:
+    """The groups with what the request says of the session, which is newer than what its signals said."""
+    if not (context or before):
+        return groups
+    since, signalled = groups.get(SESSION_GROUP, (now.timestamp(), {}))
+    values = {**session_values(before), **signalled, **session_values(context)}
+    return {**groups, SESSION_GROUP: (now.timestamp() if context else since, values)}
 
 
 def without(ledger: Ledger, offers: Iterable[str], day: str) -> dict[str, dict[str, int]]:
@@ -77,21 +117,6 @@ def without(ledger: Ledger, offers: Iterable[str], day: str) -> dict[str, dict[s
     return contacts
 
 
-def _granted_level(consents: Collection[str]) -> int:
-    """The highest level granted; nothing granted is `basic`, which the contract with the bank covers."""
-    granted = [LEVELS.index(level) for level in LEVELS if f"personalisation:{level}" in consents]
-    return max(granted, default=0)
-
-
-def _past_its_limit(group: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    served = GROUPS[group].when_stale
-    if served == "last":
-        return values
-    if served == "default":
-        return {name: default for name, default in _DEFAULTS[group].items() if default is not None}
-    return {}
-
-
 def session_values(context: Mapping[str, Any]) -> dict[str, Any]:
     """The request's context as session attributes."""
     values = {name: context[name] for name in ("entry_point", "device_type", "seconds_on_cards_page",
@@ -100,16 +125,15 @@ def session_values(context: Mapping[str, Any]) -> dict[str, Any]:
         values["cards_viewed"] = sorted(context["cards_viewed"])
         values["cards_viewed_count"] = len(context["cards_viewed"])
     transaction = context.get("transaction") or {}
-    if "amount" in transaction:
-        values["transaction_amount"] = transaction["amount"]
-    if "mcc" in transaction:
-        values["transaction_mcc"] = transaction["mcc"]
+    for name in ("amount", "mcc", "channel"):
+        if name in transaction:
+            values[f"transaction_{name}"] = transaction[name]
     return values
 
 
 def _scores(profile: Profile, engine: Engine) -> Mapping[str, float]:
     """The nightly scores, if the champion made them: another model's are not this model's opinion."""
     model = engine.plan.release.model
-    if profile.scores and (model is None or profile.scores[0] == model[0]):
-        return profile.scores[1]
+    if profile.scores and (model is None or profile.scores.model == model[0]):
+        return profile.scores.by
     return {}

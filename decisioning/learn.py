@@ -188,8 +188,9 @@ def publish(posterior: Posterior | None) -> None:
         return
     try:
         pipe = store.client().pipeline(transaction=True)
-        pipe.set(store.POSTERIOR, posterior.to_bytes())
+        pipe.set(store.POSTERIOR, posterior.to_bytes(), ex=store.SHARED_SECONDS)
         pipe.hset(store.VERSIONS, "posterior", posterior.version)
+        pipe.expire(store.VERSIONS, store.SHARED_SECONDS)
         pipe.execute()
     except RedisError as error:
         logger.warning("posterior %s is saved, redis is behind: %s", posterior.version, error)

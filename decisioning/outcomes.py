@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from decisioning import decision_log, events
@@ -101,7 +102,7 @@ def refresh(customers: frozenset[int]) -> None:
     """After the commit: an opt-out holds in the very next decision. Without Redis, decisions read Postgres anyway."""
     if customers:
         with contextlib.suppress(RedisError):
-            stored.refresh(sorted(customers))
+            stored.refresh_ledgers(customers, timezone.now())
 
 
 def _withdraw_consent(rows: Sequence[DecisionRow], channel: str | None, now: datetime) -> None:

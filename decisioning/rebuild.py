@@ -1,30 +1,44 @@
-"""Fill an empty Redis from Postgres: posterior, every customer's profile and ledger, and last the versions, which end
-the cold state; and tell every process of a new release, stop or credential."""
+"""Fill an empty Redis from Postgres: posterior, every customer, and last the versions, which end the cold state; and
+tell every process of a new release, stop or credential."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.utils import timezone
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from decisioning import learn, reward_log, store
-from decisioning.features import online, stored
+from decisioning.features import materialise, online
+from decisioning.models import Customer
 
 logger = logging.getLogger(__name__)
 
 _MINUTES_10 = 600
+_CHUNK = 5_000  # customers
 
 
 def announce() -> None:
-    """Publish what is in force. Call after the commit of a release, a stop or a revoked key."""
+    """Publish what is in force. Call after the commit of a release, a stop or a revoked key, and now and then: what
+    nobody renews expires."""
     try:
         if not is_cold():
-            store.client().hset(store.VERSIONS, mapping=_current())
+            pipe = store.client().pipeline(transaction=True)
+            pipe.hset(store.VERSIONS, mapping=_current())
+            _renew(pipe)
+            pipe.execute()
     except RedisError as error:
         # Decisions then read Postgres, where the change already stands.
         logger.warning("redis was not told of a change: %s", error)
+
+
+def _renew(pipe: Pipeline) -> None:
+    pipe.expire(store.VERSIONS, store.SHARED_SECONDS)
+    pipe.expire(store.POSTERIOR, store.SHARED_SECONDS)
 
 
 def is_cold() -> bool:
@@ -39,15 +53,32 @@ def rebuild() -> int:
     try:
         learn.publish(reward_log.rebuilt())
         customers = 0
-        for count in stored.materialise(only_missing=True):
+        for count in _customers():
             customers += count
             store.client().expire(store.REBUILDING, _MINUTES_10)
         # Last the versions, which end the cold state; the learner may have published a later position meanwhile.
-        store.client().hsetnx(store.VERSIONS, "posterior", online.versions_in_postgres().posterior or 0)
-        store.client().hset(store.VERSIONS, mapping=_current())
+        pipe = store.client().pipeline(transaction=True)
+        pipe.hsetnx(store.VERSIONS, "posterior", str(online.versions_in_postgres().posterior or 0))
+        pipe.hset(store.VERSIONS, mapping=_current())
+        _renew(pipe)
+        pipe.execute()
         return customers
     finally:
         store.client().delete(store.REBUILDING)
+
+
+def _customers() -> Iterator[int]:
+    """Bring customers to Redis in chunks, by rising surrogate key; yields how many. Where a vector is missing or of
+    another schema, it is computed."""
+    last = 0
+    while True:
+        rows = Customer.objects.filter(pk__gt=last, token__isnull=False).order_by("pk")
+        ids = list(rows.values_list("pk", flat=True)[:_CHUNK])
+        if not ids:
+            return
+        materialise.missing(ids, timezone.now())
+        yield materialise.publish(ids, timezone.now())
+        last = ids[-1]
 
 
 def _current() -> dict[Any, int]:

@@ -38,6 +38,7 @@ def inputs_to_bytes(request: DecisionRequest, known: Known) -> bytes:
                 "precomputed": known.precomputed,
                 "withheld": known.withheld,
                 "degraded": known.degraded,
+                "vector_at": known.vector_at.isoformat() if known.vector_at else None,
             },
         }
     )
@@ -46,6 +47,7 @@ def inputs_to_bytes(request: DecisionRequest, known: Known) -> bytes:
 def inputs_from_bytes(content: bytes) -> tuple[DecisionRequest, Known]:
     raw = orjson.loads(content)
     request, known = raw["request"], raw["known"]
+    vector_at = known.get("vector_at")  # absent from records of before there were vectors
     return (
         DecisionRequest(
             **{name: request[name] for name in _REQUEST},
@@ -62,6 +64,7 @@ def inputs_from_bytes(content: bytes) -> tuple[DecisionRequest, Known]:
             precomputed=known["precomputed"],
             withheld=tuple(known["withheld"]),
             degraded=tuple(known["degraded"]),
+            vector_at=datetime.fromisoformat(vector_at) if vector_at else None,
         ),
     )
 

@@ -7,21 +7,21 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-import orjson
 from django.db import connection
 from redis.exceptions import RedisError
 
 from decisioning import jobs, runtime
-from decisioning.features import population, stored
+from decisioning.features import materialise, population, scores
 from decisioning.plan import Plan
 from offers.register import attributes
 from offers.snapshot import live_row
 
 _NAMES = tuple(declared.name for declared in attributes(use="model"))
 _UPSERT = """
-INSERT INTO decisioning_precomputedscore (customer_id, model, scores, scored_at)
-SELECT customer, %s, scores::jsonb, %s FROM unnest(%s::bigint[], %s::text[]) AS row (customer, scores)
-ON CONFLICT (customer_id) DO UPDATE SET model = excluded.model, scores = excluded.scores, scored_at = excluded.scored_at
+INSERT INTO decisioning_precomputedscore (customer_id, layout_id, content, scored_at)
+SELECT customer, %s, content, %s FROM unnest(%s::bigint[], %s::bytea[]) AS line (customer, content)
+ON CONFLICT (customer_id) DO UPDATE
+  SET layout_id = excluded.layout_id, content = excluded.content, scored_at = excluded.scored_at
 """
 
 
@@ -48,11 +48,10 @@ def score_population(now: datetime, progress: Callable[[int, int], None] | None 
 def _store(plan: Plan, chunk: population.Chunk, now: datetime) -> None:
     assert plan.model is not None
     assert plan.prepared is not None
-    scores = plan.model.score_many(chunk.attributes, plan.prepared)
-    keys = plan.prepared.keys
-    texts = [orjson.dumps(dict(zip(keys, line, strict=True))).decode() for line in scores.tolist()]
+    layout = scores.keep(plan.model.name, plan.prepared.keys)
+    contents = scores.encode(plan.model.score_many(chunk.attributes, plan.prepared), layout, now)
     ids = chunk.customers.tolist()
     with connection.cursor() as cursor:
-        cursor.execute(_UPSERT, [plan.model.name, now, ids, texts])
+        cursor.execute(_UPSERT, [layout.number, now, ids, contents])
     with contextlib.suppress(RedisError):  # the rebuild of Redis reads what was just stored
-        stored.refresh(ids)
+        materialise.publish(ids, now)

@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 from decisioning import caps, credentials, decision_log, delivery, identity, records, runtime, store
 from decisioning.decide import decide
 from decisioning.features import online
+from decisioning.features.ledger import Ledger
 from decisioning.known import known as known_of
-from decisioning.known import session_values, without
+from decisioning.known import without
 from decisioning.models import Decision as DecisionRow
 from decisioning.types import Decision, DecisionRequest, Known
 from offers import canonical
@@ -109,8 +110,7 @@ def _decide(
             contacts=canonical.dumps(contacts), expires_at=expires_at, took_us=took_us,
         ):  # fmt: skip
             return None
-        ledger = read.ledger.encode(read.ledger.sequence + 1, contacts)
-        _remember(token, asked, decision_id, ledger, release.ranking.lease_minutes)
+        _remember(token, asked, read, contacts, decision_id, expires_at)
     return Answer(
         None if request.dry_run else decision_id, asked.now, expires_at, False, _presented(decision, asked, engine),
         decision.degraded, known.withheld, release.number, model, engine.posterior_position, engine,
@@ -123,12 +123,22 @@ def _presented(decision: Decision, asked: DecisionRequest, engine: runtime.Engin
     return delivery.worded(decision.choices, asked, engine.plan)
 
 
-def _remember(token: str, asked: DecisionRequest, decision_id: UUID, ledger: bytes, minutes: int) -> None:
-    """The one write to Redis, all or nothing: a ledger without its lease would let the session decide twice."""
+def _remember(
+    token: str, asked: DecisionRequest, read: online.Read, contacts: caps.Contacts, decision_id: UUID, until: datetime
+) -> None:
+    """The one write to Redis, all or nothing: a ledger without its lease would let the session decide twice. Leases of
+    the past go with it."""
+    ledger = replace(read.ledger, sequence=read.ledger.sequence + 1, contacts=contacts)
+    key = store.customer_key(token)
+    fields: dict[Any, Any] = {
+        store.LEDGER: ledger.encode(), store.lease_field(asked.session): online.lease_of(decision_id, until)
+    }  # fmt: skip
     try:
         pipe = store.client().pipeline(transaction=True)
-        pipe.set(store.contacts_key(token), ledger, ex=store.CONTACTS_SECONDS)
-        pipe.set(store.lease_key(token, asked.session), str(decision_id), ex=minutes * 60)
+        if read.ended:
+            pipe.hdel(key, *read.ended)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, store.CUSTOMER_SECONDS)
         pipe.execute()
     except RedisError as error:
         logger.warning("decision %s is committed, redis is behind: %s", decision_id, error)
@@ -140,7 +150,7 @@ def _again(asked: DecisionRequest, token: str, read: online.Read, engine: runtim
     assert read.lease is not None
     row = decision_log.get(read.lease, asked.customer)
     decision, before = decision_log.result(row), decision_log.shown_so_far(row)
-    known = _for_presentation(row, before, known_of(read, engine, asked.context, asked.now), read)
+    known = _for_presentation(row, before, asked, read, engine)
     if decision.reason:
         presented = delivery.Presented((), decision.reason)
     else:
@@ -154,8 +164,7 @@ def _again(asked: DecisionRequest, token: str, read: online.Read, engine: runtim
     ):  # fmt: skip
         return None
     if contacts:
-        ledger = read.ledger.encode(read.ledger.sequence + 1, contacts)
-        _remember(token, asked, row.id, ledger, engine.plan.release.ranking.lease_minutes)
+        _remember(token, asked, read, contacts, row.id, row.expires_at)
     return Answer(
         row.id, row.made_at, row.expires_at, True, presented, (*row.degraded, *read.degraded), known.withheld,
         row.release, row.model, row.posterior, engine,
@@ -163,7 +172,7 @@ def _again(asked: DecisionRequest, token: str, read: online.Read, engine: runtim
 
 
 def _counted(
-    ledger: online.Ledger, before: frozenset[str], shown: Sequence[str], row: DecisionRow
+    ledger: Ledger, before: frozenset[str], shown: Sequence[str], row: DecisionRow
 ) -> Mapping[str, Mapping[str, int]] | None:
     """The contacts with what this channel shows and no channel has shown before; None if there is nothing of that."""
     fresh = [offer for offer in shown if offer not in before]
@@ -173,8 +182,10 @@ def _counted(
     return caps.also(ledger.contacts, (*first, *fresh), row.made_at.date().isoformat())
 
 
-def _for_presentation(row: DecisionRow, before: frozenset[str], known: Known, read: online.Read) -> Known:
+def _for_presentation(
+    row: DecisionRow, before: frozenset[str], asked: DecisionRequest, read: online.Read, engine: runtime.Engine
+) -> Known:
     """The decision's own contact is not held against it, and its session is known though this caller did not say."""
     first = decision_log.inputs(row)[0]
     contacts = without(read.ledger, before, row.made_at.date().isoformat()) if before else read.ledger.contacts
-    return replace(known, contacts=contacts, attributes={**session_values(first.context), **known.attributes})
+    return replace(known_of(read, engine, asked.context, asked.now, before=first.context), contacts=contacts)

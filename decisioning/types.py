@@ -29,6 +29,8 @@ class Known:
     group was true. `consents`: purposes granted, as "marketing:<channel>". `contacts`: decisions with an offer, by
     ISO day and then by offer ("*" counts the decisions). `stops`: (scope, target) pairs in force. `precomputed`:
     propensity by offer (or arm) from the nightly scoring. `withheld`: groups not read, for lack of consent.
+    `vector_at`: the moment that the precomputed groups were computed for, None where there are none; with it, history
+    gives every value again.
     """
 
     attributes: Mapping[str, Any]
@@ -40,6 +42,7 @@ class Known:
     precomputed: Mapping[str, float] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    vector_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

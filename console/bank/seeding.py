@@ -17,11 +17,12 @@ from console.bank.people import CHUNK
 from console.bank.sessions import MOST_VISITORS
 from console.demo_access import JOB
 from decisioning import jobs, learn, rebuild, retraining, scoring
-from decisioning.features import stored
+from decisioning.features import materialise
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
 from fairness import audit
 from fairness.models import FairnessAudit
 
+_WARMED = 2_000  # customers at a time
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
 
 Progress = Callable[[str, int, int], None]  # step, done, total
@@ -109,10 +110,9 @@ def _warm(progress: Progress) -> None:
     """Those who come are in Redis before they come; the others follow with their scores."""
     rows = Customer.objects.filter(source=events.SOURCE).order_by("id").values_list("id", flat=True)[:MOST_VISITORS]
     ids = list(rows)
-    done = 0
-    for count in stored.materialise(first=ids[0], last=ids[-1], only_missing=True):
-        done += count
-        progress("profiles to redis", done, len(ids))
+    for start in range(0, len(ids), _WARMED):
+        materialise.missing(ids[start : start + _WARMED], timezone.now())
+        progress("profiles to redis", min(len(ids), start + _WARMED), len(ids))
 
 
 def _changes(step: str, proposals: Sequence[Proposal], progress: Progress) -> None:
@@ -144,9 +144,9 @@ def _champion(progress: Progress) -> None:
 
 
 def _score(progress: Progress) -> None:
-    """Precomputed scores for everybody; this also brings every profile to Redis."""
+    """Precomputed scores for everybody; this also brings everybody to Redis."""
     champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).first()
-    scored: dict[str, Any] = {"model": champion.name if champion else ""}
+    scored: dict[str, Any] = {"layout__model": champion.name if champion else ""}
     if PrecomputedScore.objects.filter(**scored).count() < customers.present():
         scoring.score_population(timezone.now(), lambda done, total: progress("scores", done, total))
 

@@ -1,23 +1,28 @@
-"""The read of a decision: versions, profile, session, contacts and lease in one round trip, or all from Postgres."""
+"""The read of a decision: versions, groups, scores, ledger and lease in one round trip, or all from Postgres."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
-import orjson
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from decisioning import store
-from decisioning.features import session, stored
-from decisioning.models import ApiKey, PosteriorHead
+from decisioning.features import fold, materialise, scores, stored, vector
+from decisioning.features.ledger import Ledger, readable_groups
+from decisioning.features.vector import stamp
+from decisioning.models import ApiKey, Customer, PosteriorHead
 from offers.models import Release, StopEpoch
 
 logger = logging.getLogger(__name__)
+
+_LEASE = struct.Struct(">Q16s")  # until when, in microseconds since 1970; the decision
 
 
 class UnknownCustomer(LookupError):
@@ -36,40 +41,25 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`groups`: name to (true since, epoch seconds; values). `scores`: model name, propensity by offer or arm."""
+    """`groups`: name to (true since, epoch seconds; values), of a group that consent withholds without its values.
+    `scores`: the nightly propensities. `vector_at`: the moment that the vector below it all was computed for."""
 
     customer: int
     groups: Mapping[str, tuple[float, Mapping[str, Any]]]
-    scores: tuple[str, Mapping[str, float]] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What forbids contact. Every change of it raises `sequence`, and no commit passes with another one than
-    Postgres holds: so a stale copy can be read, and cannot be acted on."""
-
-    sequence: int
-    contacts: Mapping[str, Mapping[str, int]]
-    consents: frozenset[str]
-    suppressed: bool
-
-    @classmethod
-    def decode(cls, content: bytes) -> Self:
-        raw = orjson.loads(content)
-        return cls(raw["sequence"], raw["contacts"], frozenset(raw["consents"]), raw["suppressed"])
-
-    def encode(self, sequence: int, contacts: Mapping[str, Mapping[str, int]]) -> bytes:
-        """The ledger after a decision."""
-        return stored.encode_ledger(sequence, contacts, sorted(self.consents), self.suppressed)
+    scores: scores.Scores | None
+    vector_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
+    """`lease` is the decision that this session already has; `ended` are the fields of leases that are over."""
+
     versions: Versions
     profile: Profile
     ledger: Ledger
-    lease: UUID | None  # the decision that this session already has
+    lease: UUID | None
     degraded: tuple[str, ...]
+    ended: tuple[bytes, ...] = ()
 
 
 def read(external_id: str, token: str, session: str, now: datetime) -> Read:
@@ -78,50 +68,75 @@ def read(external_id: str, token: str, session: str, now: datetime) -> Read:
     try:
         pipe = store.client().pipeline(transaction=False)
         pipe.hmget(store.VERSIONS, "release", "posterior", "stop_epoch", "credentials")
-        pipe.mget(
-            store.profile_key(token), store.session_key(token), store.contacts_key(token),
-            store.lease_key(token, session),
-        )  # fmt: skip
-        versions, (profile, moment, contacts, lease) = pipe.execute()
+        pipe.hgetall(store.customer_key(token))
+        versions, held = pipe.execute()
+    except ResponseError as error:
+        return _unreadable(error, external_id, token, session, now)
     except RedisError as error:
         logger.warning("redis does not answer: %s", error)
         return _from_postgres(external_id, session, now, ("redis_down",))
     if None in versions:
         return _from_postgres(external_id, session, now, ("redis_cold",))
-    if profile is None or contacts is None:
+    if store.VECTOR not in held or store.LEDGER not in held:
         # One cold customer: Postgres has the truth, and the answer is whole, so nothing is degraded.
-        return _from_postgres(external_id, session, now, (), fill=token)
+        return _from_postgres(external_id, session, now, (), fill=True)
     try:
-        release, posterior, epoch, credentials = (int(value) for value in versions)
-        return Read(
-            Versions(release, posterior, epoch, credentials),
-            decode_profile(profile, moment),
-            Ledger.decode(contacts),
-            None if lease is None else UUID(lease.decode()),
-            (),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        logger.warning("redis holds what cannot be read: %s", type(error).__name__)
-        return _from_postgres(external_id, session, now, ("redis_unreadable",))
+        return _decoded(Versions(*(int(value) for value in versions)), held, session, now)
+    except vector.OtherSchema as error:
+        logger.info("a vector in redis is not used: %s", error)
+        return _from_postgres(external_id, session, now, (), fill=True)
+    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+        return _unreadable(error, external_id, token, session, now)
+
+
+def _unreadable(error: Exception, external_id: str, token: str, session: str, now: datetime) -> Read:
+    """What cannot be read is no newer than anything: it goes, and Postgres answers."""
+    logger.warning("redis holds what cannot be read: %s", type(error).__name__)
+    with contextlib.suppress(RedisError):
+        store.client().delete(store.customer_key(token))
+    return _from_postgres(external_id, session, now, ("redis_unreadable",), fill=True)
+
+
+def _decoded(versions: Versions, held: store.Fields, session: str, now: datetime) -> Read:
+    ledger = Ledger.decode(held[store.LEDGER])
+    made = vector.decode(held[store.VECTOR], readable_groups(ledger.consents))
+    profile = _profile(ledger, made, held.get(store.SCORES), held.get(store.MOMENT), now)
+    lease, ended = _leases(held, session, now)
+    return Read(versions, profile, ledger, lease, (), ended)
+
+
+def _profile(
+    ledger: Ledger, made: vector.Vector | None, scored: bytes | None, moment: bytes | None, now: datetime
+) -> Profile:
+    """The vector with what signals say laid over it, and the scores, if anybody knows what they are of."""
+    groups = fold.over(made, stored.rows(moment), stamp(now))
+    known = None
+    with contextlib.suppress(scores.UnknownLayout):
+        known = scores.decode(scored) if scored else None
+    return Profile(ledger.customer, groups, known, made.as_of if made else None)
+
+
+def lease_of(decision_id: UUID, until: datetime) -> bytes:
+    """A lease as Redis holds it."""
+    return _LEASE.pack(stamp(until), decision_id.bytes)
+
+
+def _leases(held: store.Fields, session: str, now: datetime) -> tuple[UUID | None, tuple[bytes, ...]]:
+    """The decision that this session has, and the leases of any session that are over."""
+    mine, ended = None, []
+    for field, value in held.items():
+        if store.is_lease(field):
+            until, decision = _LEASE.unpack(value)
+            if until <= stamp(now):
+                ended.append(field)
+            elif field == store.lease_field(session):
+                mine = UUID(bytes=decision)
+    return mine, tuple(ended)
 
 
 def read_committed(external_id: str, session: str, now: datetime) -> Read:
     """The same from Postgres alone, when a commit has shown that Redis is behind. Raises UnknownCustomer."""
     return _from_postgres(external_id, session, now, ())
-
-
-def decode_profile(profile: bytes, moment: bytes | None) -> Profile:
-    """The stored profile, with what this session's signals have changed laid over it."""
-    content = orjson.loads(profile)
-    groups = {name: (since, values) for name, (since, values) in content["groups"].items()}
-    for name, (since, values) in (orjson.loads(moment) if moment else {}).items():
-        groups[name] = session.laid_over(groups.get(name), since, values)
-    scores = content["scores"]
-    return Profile(
-        content["customer"],
-        groups,
-        (scores["model"], scores["by"]) if scores else None,
-    )
 
 
 def versions_in_postgres() -> Versions:
@@ -136,13 +151,19 @@ def versions_in_postgres() -> Versions:
 
 
 def _from_postgres(
-    external_id: str, session: str, now: datetime, degraded: tuple[str, ...], fill: str | None = None
+    external_id: str, session: str, now: datetime, degraded: tuple[str, ...], *, fill: bool = False
 ) -> Read:
-    found = stored.one(external_id)
-    if found is None:
+    customer = Customer.objects.filter(external_id=external_id).values_list("id", flat=True).first()
+    if customer is None:
         raise UnknownCustomer(external_id)
-    profile, moment, ledger = found
+    (found,) = stored.many([customer], now)
+    if found.vector is None:
+        # Nobody has computed it, or it was under another declaration: history knows.
+        materialise.customers([customer], now)
+        (found,) = stored.many([customer], now)
     if fill:
-        stored.fill(fill, profile, moment, ledger)
-    lease = stored.lease(orjson.loads(profile)["customer"], session, now)
-    return Read(versions_in_postgres(), decode_profile(profile, moment), Ledger.decode(ledger), lease, degraded)
+        with contextlib.suppress(RedisError):  # the next decision reads Postgres again
+            store.put([(found.token, found.fields())])
+    made = vector.decode(found.vector, readable_groups(found.ledger.consents)) if found.vector else None
+    profile = _profile(found.ledger, made, found.scores, found.moment, now)
+    return Read(versions_in_postgres(), profile, found.ledger, stored.lease(customer, session, now), degraded)

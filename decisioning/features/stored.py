@@ -1,69 +1,117 @@
-"""What Postgres holds of a customer, in the form that Redis serves: for one customer, and for the whole population."""
+"""What Postgres holds of customers, in the form that Redis serves: one statement reads all of it, of one or of many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Any
+import struct
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
 from uuid import UUID
 
 import orjson
 from django.db import connection
-from redis.exceptions import RedisError
+from psycopg import sql
 
 from decisioning import store
-from decisioning.features import session
+from decisioning.features import fold, vector
+from decisioning.features.fold import Row
+from decisioning.features.ledger import Ledger
+from decisioning.features.vector import stamp
 
-CHUNK = 5000
+# What a signal of these types says is in the vector, which is therefore made anew at once, between two nights.
+MATERIAL = ("bureau_refresh", "competitor_inquiry", "life_event")
+# These are laid over the vector as they happen. One that happened before the vector's moment and came after it is late.
+DATED = ("balance", "payment", "transaction")
 
-# One row a customer: the latest row of each feature group, granted consents, and the nightly scores.
-_PROFILES = """
-SELECT c.id, c.token, c.suppressed,
-  coalesce((SELECT array_agg(s.purpose || ':' || s.channel) FROM decisioning_consent s
-            WHERE s.customer_id = c.id AND s.granted), '{}'),
-  coalesce((SELECT jsonb_object_agg(f."group", jsonb_build_array(extract(epoch FROM f.occurred_at), f.values))
-            FROM (SELECT DISTINCT ON ("group") "group", occurred_at, values FROM decisioning_featurerow
-                  WHERE customer_id = c.id ORDER BY "group", occurred_at DESC, known_at DESC) f), '{}'),
-  (SELECT jsonb_build_object('model', p.model, 'by', p.scores) FROM decisioning_precomputedscore p
-   WHERE p.customer_id = c.id),
-  (SELECT jsonb_build_object('sequence', l.sequence, 'contacts', l.contacts) FROM decisioning_capledger l
-   WHERE l.customer_id = c.id)
-FROM decisioning_customer c
+_AGE = struct.Struct(">Q")
+# The rank says how new the snapshot is that a statement reads: a later one has a higher xmax or, where nothing began in
+# between, fewer transactions under way. So of two processes that read one customer's signals, Redis keeps the newer.
+_SIGNALLED = """
+WITH snapshot AS MATERIALIZED (
+  SELECT pg_snapshot_xmax(taken)::text::bigint * 65536 - (SELECT count(*) FROM pg_snapshot_xip(taken)) AS rank
+  FROM pg_current_snapshot() AS taken
+), signalled AS (
+  SELECT s.customer_id,
+    json_agg(json_build_array((extract(epoch FROM s.occurred_at) * 1000000)::bigint, s.type, s.payload)
+      ORDER BY s.occurred_at, s.event_id) FILTER (WHERE s.type = ANY(%(types)s)) AS events,
+    bool_or(s.known_at > v.as_of AND (s.type = ANY(%(material)s)
+      OR (s.type = ANY(%(dated)s) AND s.occurred_at <= v.as_of))) AS behind
+  FROM decisioning_signal s LEFT JOIN decisioning_featurevector v USING (customer_id)
+  WHERE s.customer_id = ANY(%(customers)s) AND s.occurred_at > %(oldest)s
+    AND (s.occurred_at > %(session)s OR s.type <> ALL(%(session_types)s))
+  GROUP BY s.customer_id
+)
 """
-_NO_CONTACTS: dict[str, Any] = {"sequence": 0, "contacts": {}}
-
-Encoded = tuple[bytes, bytes]  # profile and ledger, as Redis holds them
-
-
-def _encode(row: tuple[Any, ...]) -> Encoded:
-    customer, _, suppressed, consents, groups, scores, ledger = row
-    profile = {"customer": customer, "groups": _json(groups), "scores": _json(scores)}
-    held = _json(ledger) or _NO_CONTACTS
-    return orjson.dumps(profile), encode_ledger(held["sequence"], held["contacts"], sorted(consents), suppressed)
-
-
-def encode_ledger(
-    sequence: int, contacts: Mapping[str, Mapping[str, int]], consents: list[str], suppressed: bool
-) -> bytes:
-    """One value, so that what forbids contact is never older than the sequence that vouches for it."""
-    return orjson.dumps({"sequence": sequence, "contacts": contacts, "consents": consents, "suppressed": suppressed})
+_MOMENTS = sql.SQL(_SIGNALLED) + sql.SQL("""
+SELECT c.id, c.token, snapshot.rank, signalled.events, coalesce(signalled.behind, false)
+FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
+WHERE c.id = ANY(%(customers)s) AND c.token IS NOT NULL
+""")
+_ALL = sql.SQL(_SIGNALLED) + sql.SQL("""
+SELECT c.id, coalesce(c.token, ''), snapshot.rank, signalled.events, v.content, p.content, coalesce(l.sequence, 0),
+  coalesce(l.contacts, '{}')::text, c.suppressed,
+  ARRAY(SELECT s.purpose || ':' || s.channel FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted)
+FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
+LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id
+LEFT JOIN decisioning_precomputedscore p ON p.customer_id = c.id
+LEFT JOIN decisioning_capledger l ON l.customer_id = c.id
+WHERE c.id = ANY(%(customers)s) ORDER BY c.id
+""")
 
 
-def _json(value: Any) -> Any:
-    """A raw cursor gives jsonb as text, because Django's own fields decode it themselves."""
-    return orjson.loads(value) if isinstance(value, str) else value
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What signals say of one customer, as Redis holds it. `behind`: a signal is known that the vector has not seen and
+    that only a new vector can show."""
+
+    customer: int
+    token: str
+    content: bytes
+    behind: bool
 
 
-def one(external_id: str) -> tuple[bytes, bytes | None, bytes] | None:
-    """Profile, session groups and ledger of one customer, None if there is no such customer."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One customer, whole. `vector` is None where there is none of this schema, `token` empty once erased."""
+
+    token: str
+    ledger: Ledger
+    vector: bytes | None
+    scores: bytes | None
+    moment: bytes
+
+    @classmethod
+    def of(cls, line: Sequence[Any], now: int) -> Self:
+        customer, token, rank, events, content, scores, sequence, contacts, suppressed, consents = line
+        ledger = Ledger(customer, sequence, orjson.loads(contacts), frozenset(consents), suppressed)
+        made = bytes(content) if content is not None and vector.readable(bytes(content)) else None
+        return cls(token, ledger, made, None if scores is None else bytes(scores), _moment(rank, events, now))
+
+    def fields(self) -> store.Fields:
+        """What Redis holds of the customer; a moment of nothing takes an older one away."""
+        found = {
+            store.VECTOR: self.vector, store.SCORES: self.scores, store.LEDGER: self.ledger.encode(),
+            store.MOMENT: self.moment,
+        }  # fmt: skip
+        return {field: value for field, value in found.items() if value is not None}
+
+
+def many(customers: Collection[int], now: datetime) -> list[Stored]:
+    """These customers, by rising surrogate key; those that are unknown are left out."""
     with connection.cursor() as cursor:
-        cursor.execute(_PROFILES + "WHERE c.external_id = %s", [external_id])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    profile, ledger = _encode(row)
-    moment = session.recompute([row[0]]).get(row[0])
-    return profile, orjson.dumps(moment) if moment else None, ledger
+        cursor.execute(_ALL, _parameters(customers, now))
+        return [Stored.of(line, stamp(now)) for line in cursor.fetchall()]
+
+
+def moments(customers: Collection[int], now: datetime) -> list[Moment]:
+    """What signals say of these customers now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOMENTS, _parameters(customers, now))
+        return [
+            Moment(customer, token, _moment(rank, events, stamp(now)), behind)
+            for customer, token, rank, events, behind in cursor.fetchall()
+        ]
 
 
 def lease(customer: int, session_hash: str, now: datetime) -> UUID | None:
@@ -78,56 +126,29 @@ def lease(customer: int, session_hash: str, now: datetime) -> UUID | None:
     return row[0] if row else None
 
 
-def fill(token: str, profile: bytes, moment: bytes | None, ledger: bytes) -> None:
-    """Put one customer back into Redis. Never over a newer value: a write meanwhile has won."""
-    try:
-        pipe = store.client().pipeline(transaction=False)
-        pipe.set(store.profile_key(token), profile, ex=store.PROFILE_SECONDS, nx=True)
-        pipe.set(store.contacts_key(token), ledger, ex=store.CONTACTS_SECONDS, nx=True)
-        if moment:
-            pipe.set(store.session_key(token), moment, ex=store.SESSION_SECONDS, nx=True)
-        pipe.execute()
-    except RedisError:
-        pass  # the next decision reads Postgres again
+def refresh_ledgers(customers: Collection[int], now: datetime) -> None:
+    """Bring what forbids contact to Redis, so that the next decision need not find out at its commit."""
+    store.put((each.token, {store.LEDGER: each.ledger.encode()}) for each in many(customers, now) if each.token)
 
 
-def materialise(*, first: int = 0, last: int | None = None, only_missing: bool = False) -> Iterator[int]:
-    """Copy customers [first, last] from Postgres to Redis in chunks; yields how many each chunk held. Resumable by id.
-
-    `only_missing` is the rebuild: it never overwrites what decisions wrote since.
-    """
-    position = first
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _PROFILES + "WHERE c.token IS NOT NULL AND c.id >= %s AND (%s::bigint IS NULL OR c.id <= %s) "
-                "ORDER BY c.id LIMIT %s",
-                [position, last, last, CHUNK],
-            )
-            rows = cursor.fetchall()
-        if not rows:
-            return
-        moments = session.recompute([row[0] for row in rows])
-        pipe = store.client().pipeline(transaction=False)
-        for row in rows:
-            profile, ledger = _encode(row)
-            pipe.set(store.profile_key(row[1]), profile, ex=store.PROFILE_SECONDS, nx=only_missing)
-            pipe.set(store.contacts_key(row[1]), ledger, ex=store.CONTACTS_SECONDS, nx=True)
-            if row[0] in moments:
-                moment = orjson.dumps(moments[row[0]])
-                pipe.set(store.session_key(row[1]), moment, ex=store.SESSION_SECONDS, nx=only_missing)
-        pipe.execute()
-        yield len(rows)
-        position = rows[-1][0] + 1
+def rows(moment: bytes | None) -> list[Row]:
+    """The signals of a moment. Raises ValueError or TypeError where the bytes are something else."""
+    if moment is None:
+        return []
+    if len(moment) < _AGE.size:
+        raise ValueError(f"{len(moment)} bytes are no moment")
+    return fold.unpack(moment[_AGE.size :])
 
 
-def refresh(customers: list[int]) -> None:
-    """Write the profiles of these customers to Redis, over what is there. Their ledgers are left: a copy that is out
-    of date is noticed at the next commit."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PROFILES + "WHERE c.token IS NOT NULL AND c.id = ANY(%s)", [customers])
-        rows = cursor.fetchall()
-    pipe = store.client().pipeline(transaction=False)
-    for row in rows:
-        pipe.set(store.profile_key(row[1]), _encode(row)[0], ex=store.PROFILE_SECONDS)
-    pipe.execute()
+def _parameters(customers: Collection[int], now: datetime) -> dict[str, Any]:
+    return {
+        "customers": list(customers), "types": list(fold.TYPES), "material": list(MATERIAL), "dated": list(DATED),
+        "session_types": list(fold.SESSION_TYPES), "oldest": now - timedelta(microseconds=fold.OLDEST),
+        "session": now - timedelta(microseconds=fold.SESSION),
+    }  # fmt: skip
+
+
+def _moment(rank: int, events: str | list[Any] | None, now: int) -> bytes:
+    """The age, then the rows that matter."""
+    found = orjson.loads(events) if isinstance(events, str) else events or []
+    return _AGE.pack(rank) + fold.pack([fold.row(at, type_, payload) for at, type_, payload in found], now)

@@ -76,8 +76,11 @@ def _size(schema: Schema) -> int:
 # --- One ----------------------------------------------------------------------------------------------------------
 
 
-def decode(content: bytes, schema: Schema = SCHEMA) -> Vector:
-    """One vector. Raises OtherSchema, or Unreadable where bytes are missing."""
+def decode(content: bytes, readable: Collection[str] | None = None, schema: Schema = SCHEMA) -> Vector:
+    """One vector. Of a group that is not `readable` (None: all are) its values are not read, only that it is there.
+
+    Raises OtherSchema, or Unreadable where bytes are missing.
+    """
     if len(content) < _HEAD.size:
         raise Unreadable(f"{len(content)} bytes are no vector")
     moment, fingerprint = _HEAD.unpack_from(content)
@@ -93,7 +96,8 @@ def decode(content: bytes, schema: Schema = SCHEMA) -> Vector:
     for plan in schema.plans:
         since = words[plan.since[0]] >> plan.since[1] & 0xFFFFFFFF
         if since:
-            groups[plan.name] = float(since), _values(plan, words, texts)
+            allowed = readable is None or plan.name in readable
+            groups[plan.name] = float(since), _values(plan, words, texts) if allowed else {}
     return Vector(_EPOCH + moment * _MICROSECOND, groups)
 
 
@@ -177,7 +181,7 @@ def decode_many(contents: Sequence[bytes], names: Collection[str], schema: Schem
     size = _size(schema)
     for content in contents:
         if not readable(content, schema):
-            decode(content, schema)  # raises what is wrong with it
+            decode(content, (), schema)  # raises what is wrong with it
     fixed = np.frombuffer(b"".join([content[:size] for content in contents]), dtype=np.uint8)
     fixed = fixed.reshape(len(contents), size)
     words = np.ascontiguousarray(fixed[:, _HEAD.size :]).view("<u8")

@@ -16,6 +16,7 @@ from decisioning.models.features import (
     FeatureStatistics,
     FeatureVector,
     PrecomputedScore,
+    ScoreLayout,
     SkewCheck,
 )
 from decisioning.models.learning import (
@@ -69,6 +70,7 @@ __all__ = [
     "QualityCheck",
     "RewardLog",
     "RewardWork",
+    "ScoreLayout",
     "SessionLease",
     "Signal",
     "SkewCheck",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from decisioning.models.keys import CUSTOMER
@@ -42,12 +43,25 @@ class FeatureVector(models.Model):
         return str(self.customer_id)
 
 
+class ScoreLayout(models.Model):
+    """What a row of scores is of: the model's name, and offers (or arms) in the order of the scores. `number` is a hash
+    of both, so that a number never means anything else."""
+
+    number = models.BigIntegerField(primary_key=True)
+    model = models.CharField(max_length=60)
+    keys = ArrayField(models.CharField(max_length=120))
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.number:08x}"
+
+
 class PrecomputedScore(models.Model):
-    """Propensities of one customer from the nightly scoring, by offer (or arm); the degraded path reads them."""
+    """Propensities of one customer from the nightly scoring, packed by `features.scores`; decisions without a session
+    and the degraded path read them."""
 
     customer_id = models.BigIntegerField(primary_key=True)
-    model = models.CharField(max_length=60)
-    scores = models.JSONField()
+    layout = models.ForeignKey(ScoreLayout, on_delete=models.PROTECT)
+    content = models.BinaryField()
     scored_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ import orjson
 from scipy.special import expit
 
 from decisioning.propensity.encoding import Encoder, FloatArray, OfferRow, Static, arm_row, offer_row
+from decisioning.propensity.precision import rounded
 from offers.types import Release
 
 FORMAT = 1
@@ -105,7 +106,7 @@ class PropensityModel:
 
     def _probability(self, raw: FloatArray) -> FloatArray:
         intercept, slope = self.calibration
-        return np.asarray(expit(intercept + slope * raw), dtype=np.float64)
+        return rounded(np.asarray(expit(intercept + slope * raw), dtype=np.float64))
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal models give equal bytes, and `sha256` is the hash of them."""

@@ -195,14 +195,16 @@ def test_a_stale_counter_in_redis_is_caught_by_the_commit(app: Channel) -> None:
     bank.publish(value)
     token = Customer.objects.get(external_id="C-1").token
     assert token
-    before = store.client().get(store.contacts_key(token))
+    key = store.customer_key(token)
+    before = store.client().hget(key, store.LEDGER)
+    assert isinstance(before, bytes)
     assert app.decide(session="a").json()["reason"] is None
-    store.client().set(store.contacts_key(token), before or b"")
+    store.client().hset(key, mapping={store.LEDGER: before})
     assert app.decide(session="b").json()["reason"] == "CAPPED"
 
 
 def test_without_redis_decisions_go_on_and_say_so(app: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "client", lambda: Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2))
+    monkeypatch.setattr(store, "client", lambda: Redis(host="127.0.0.1", port=1, retry=store.RETRY))
     answer = app.decide().json()
     assert answer["offers"]
     assert "redis_down" in answer["degraded"]

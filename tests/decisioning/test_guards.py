@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import orjson
 import pytest
 from django.db import DatabaseError, connections, transaction
 from django.test import Client
 from django.utils import timezone as clock
-from redis import Redis
 
 from decisioning import decision_log, identity, learn, outcomes, rebuild, replay, reward_log, runtime, serve, store
-from decisioning.features import online
+from decisioning.features import online, stored
+from decisioning.features.ledger import Ledger
 from decisioning.models import CapLedger, Consent, Customer, Decision, ModelVersion, RewardLog
 from decisioning.propensity.scoring import UnreadableModel
 from offers import audit, roles
@@ -61,9 +61,9 @@ def test_a_decision_under_caps_replays_whatever_order_the_ledger_came_in(product
     contacts = {day: {"*": 3, "offer-2": 1, "offer-0": 1, "offer-1": 1}}
     customer = Customer.objects.get(external_id="C-1").pk
     CapLedger.objects.create(customer_id=customer, sequence=3, contacts=contacts)
-    key = store.contacts_key(identity.token("C-1"))
-    held = orjson.loads(store.client().get(key) or b"{}")
-    store.client().set(key, orjson.dumps({**held, "sequence": 3, "contacts": contacts}))
+    key = store.customer_key(identity.token("C-1"))
+    held = Ledger.decode(store.client().hget(key, store.LEDGER) or b"")
+    store.client().hset(key, mapping={store.LEDGER: replace(held, sequence=3, contacts=contacts).encode()})
     answer = ask()
     assert not any(step.startswith("redis") for step in answer.degraded)
     assert replay.replay(row(answer)).identical
@@ -78,21 +78,26 @@ def test_a_posterior_that_lost_bytes_in_redis_is_rebuilt_from_the_log(product: N
         assert shown(ask(broken[:3].hex()))
 
 
-@pytest.mark.parametrize("key", ["profile", "session", "contacts", "lease", "versions"])
-def test_a_value_that_redis_has_half_of_is_read_from_postgres(product: None, key: str) -> None:
+@pytest.mark.parametrize("field", ["vector", "scores", "ledger", "moment", "lease", "whole", "versions"])
+def test_a_value_that_redis_has_half_of_is_read_from_postgres_and_written_anew(product: None, field: str) -> None:
     token = identity.token("C-1")
-    names = {
-        "profile": store.profile_key(token), "session": store.session_key(token),
-        "contacts": store.contacts_key(token), "lease": store.lease_key(token, identity.session_hash("s")),
+    key = store.customer_key(token)
+    fields: dict[str, Any] = {
+        "vector": store.VECTOR, "scores": store.SCORES, "ledger": store.LEDGER, "moment": store.MOMENT,
+        "lease": store.lease_field(identity.session_hash("s")),
     }  # fmt: skip
-    for value in (b"{", b"[1]", b'{"a":1}', b"\xff"):
-        if key == "versions":
+    for value in (b"{", b"[1]", b'{"a":1}', b"\xff", b"\xff" * 12):
+        if field == "versions":
             store.client().hset(store.VERSIONS, "posterior", value)
+        elif field == "whole":
+            store.client().set(key, value)
         else:
-            store.client().set(names[key], value)
+            assert store.client().hset(key, mapping={fields[field]: value}) is not None
         answer = ask()
         assert shown(answer), value
         assert "redis_unreadable" in answer.degraded, value
+        if field != "versions":
+            assert online.read("C-1", token, "s", clock.now()).degraded == (), value
 
 
 def test_a_stop_that_redis_was_not_told_of_holds_for_a_session_that_has_its_decision(product: None) -> None:
@@ -126,16 +131,18 @@ def test_an_opt_out_holds_though_redis_kept_the_old_profile(
     assert (shown(answer), answer.presented.reason) == ([], "NO_CONSENT")
 
 
-def test_a_nightly_run_that_read_before_an_opt_out_does_not_undo_it(product: None, empty_redis: Redis) -> None:
-    profile = store.profile_key(identity.token("C-1"))
-    before = empty_redis.get(profile)
-    assert isinstance(before, bytes)
-    first = ask()
-    taken = outcomes.take([event(first, "opt_out", "o")], clock.now())
+def test_a_run_that_read_before_an_opt_out_does_not_undo_it(product: None) -> None:
+    customer = Customer.objects.get(external_id="C-1").pk
+    (before,) = stored.many([customer], clock.now())
+    taken = outcomes.take([event(ask(), "opt_out", "o")], clock.now())
     outcomes.refresh(taken.customers)
-    assert ask("second").presented.reason == "NO_CONSENT"
-    empty_redis.set(profile, before)
-    assert ask("third").presented.reason == "NO_CONSENT"
+    second = ask("second")
+    assert (second.presented.reason, second.degraded) == ("NO_CONSENT", ())
+    store.put([(before.token, before.fields())])
+    held = Ledger.decode(store.client().hget(store.customer_key(before.token), store.LEDGER) or b"")
+    assert "marketing:mobile_app" not in held.consents
+    store.client().hset(store.customer_key(before.token), mapping={store.LEDGER: before.ledger.encode()})
+    assert ask("third").presented.reason == "NO_CONSENT"  # and were it undone, the commit would notice
 
 
 def test_an_opt_out_ends_marketing_on_the_channel_that_it_came_through(product: None) -> None:
@@ -152,14 +159,6 @@ def test_a_decision_in_simulated_time_finds_its_own_lease(product: None) -> None
     store.client().flushdb()
     again = ask(now=then + timedelta(minutes=1))
     assert (again.reused, again.decision_id) == (True, first.decision_id)
-
-
-def test_a_signal_does_not_undo_what_is_stored_since() -> None:
-    profile = orjson.dumps({"customer": 1, "groups": {"account_state": [2000.0, {"balance": 100.0}]}, "scores": None})
-    for since, expected in ((1000.0, (2000.0, 100.0)), (3000.0, (3000.0, 5.0))):
-        moment = orjson.dumps({"account_state": [since, {"balance": 5.0, "large_purchase_7d": True}]})
-        held, values = online.decode_profile(profile, moment).groups["account_state"]
-        assert (held, values["balance"], values["large_purchase_7d"]) == (*expected, True)
 
 
 def test_a_month_without_a_partition_gets_one(live_db: None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy.special import expit
 
 from decisioning.propensity.encoding import Column, ColumnOrder, Encoder, OfferRow
+from decisioning.propensity.precision import rounded
 from decisioning.propensity.scoring import PropensityModel, UnreadableModel
 from decisioning.propensity.training import Example, TooFewExamples, quality, train
 
@@ -105,7 +106,8 @@ def test_contributions_add_up_to_the_raw_score(model: PropensityModel, customers
         raw = model.raw_scores(known, prepared, every)
         np.testing.assert_allclose(contributions.sum(axis=1), raw, rtol=0, atol=1e-9)
         intercept, slope = model.calibration
-        np.testing.assert_array_equal(expit(intercept + slope * raw), model.score(known, prepared, every))
+        propensity = rounded(expit(intercept + slope * raw))
+        np.testing.assert_array_equal(propensity, model.score(known, prepared, every))
 
 
 def test_probabilities_are_calibrated_on_customers_that_were_not_seen(model: PropensityModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
@@ -19,6 +20,7 @@ from decisioning import (
     signal_shapes,
     store,
 )
+from decisioning.features import materialise, scores
 from decisioning.models import Consent, Decision, FeatureRow, Job, ModelVersion, PrecomputedScore
 from decisioning.propensity import dataset
 from decisioning.propensity.encoding import OfferRow
@@ -51,6 +53,13 @@ def propensities(row: Decision) -> set[float]:
     return {scored.propensity for scored in decision_log.result(row).scored}
 
 
+def everybody_scored(value: float) -> None:
+    """Overwrite the nightly scores with one that no model gives."""
+    layout = scores.Layout("champion", tuple(runtime.plan(1).offers))
+    (content,) = scores.encode(np.full((1, len(layout.keys)), value), layout, timezone.now())
+    assert PrecomputedScore.objects.update(content=content) == 30
+
+
 def test_a_decision_without_a_session_uses_the_nightly_score_which_is_the_models_own() -> None:
     by_model = propensities(ask(1, {}))
     assert scoring.score_population(timezone.now()) == 30
@@ -59,22 +68,22 @@ def test_a_decision_without_a_session_uses_the_nightly_score_which_is_the_models
 
 def test_the_nightly_score_is_really_what_serves_and_a_session_is_scored_anew() -> None:
     scoring.score_population(timezone.now())
-    PrecomputedScore.objects.update(scores=dict.fromkeys(runtime.plan(1).offers, 0.4321))
+    everybody_scored(0.4375)
     store.client().flushdb()
     bank.warm()
-    assert propensities(ask(1, {})) == {0.4321}
-    assert propensities(ask(2, {"device_type": "app"})) != {0.4321}
+    assert propensities(ask(1, {})) == {0.4375}
+    assert propensities(ask(2, {"device_type": "app"})) != {0.4375}
 
 
 def test_a_session_that_only_signals_know_is_scored_anew() -> None:
     scoring.score_population(timezone.now())
-    PrecomputedScore.objects.update(scores=dict.fromkeys(runtime.plan(1).offers, 0.4321))
+    everybody_scored(0.4375)
     now = timezone.now()
     event = signal_shapes.Event("e", "C-1", "login", now, {"device_type": "app"})
     customer_signals.refresh(customer_signals.take([(0, event)], now))
     store.client().flushdb()
     bank.warm()
-    assert propensities(ask(1, {})) != {0.4321}
+    assert propensities(ask(1, {})) != {0.4375}
 
 
 def test_a_score_uses_no_group_that_consent_withholds() -> None:
@@ -82,7 +91,7 @@ def test_a_score_uses_no_group_that_consent_withholds() -> None:
     scoring.score_population(timezone.now())
     bank.warm()
     row = ask(1, {"device_type": "app"})
-    stored = PrecomputedScore.objects.get(customer_id=row.customer_id).scores
+    stored = scores.decode(bytes(PrecomputedScore.objects.get(customer_id=row.customer_id).content)).by
     assert propensities(row) <= set(stored.values())
     assert "spend_share_travel" not in decision_log.inputs(row)[1].attributes
 
@@ -112,6 +121,7 @@ def test_a_challenger_is_trained_on_impressions_only_and_is_not_champion() -> No
         FeatureRow.objects.filter(customer_id=row.customer_id, group="spend_behaviour").update(
             values={"spend_share_travel": row.customer_id % 30 / 30}
         )
+    materialise.population(timezone.now())
     store.client().flushdb()
     bank.warm()
     for number in range(30):

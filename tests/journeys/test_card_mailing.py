@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from decisioning import credentials, decision_log, learn, outcomes, rebuild, replay, reward_log, runtime, serve
+from decisioning.features import scores
 from decisioning.models import Customer, Decision, LoggedDecision, ModelVersion, PrecomputedScore, RewardLog
 from fairness import audit, evidence, gate, tasks
 from fairness.models import FairnessAudit
@@ -252,13 +253,13 @@ def _replay() -> None:
 def _score(model: str) -> None:
     """The nightly run gives every customer the very propensities that a decision of theirs was made with."""
     call_command("score", verbosity=0)
-    stored = {row.customer_id: row for row in PrecomputedScore.objects.all()}
+    stored = {row.customer_id: row for row in PrecomputedScore.objects.select_related("layout")}
     assert len(stored) == CUSTOMERS
-    assert {row.model for row in stored.values()} == {model}
+    assert {row.layout.model for row in stored.values()} == {model}
     decided = [(row.customer_id, decision_log.result(row).scored) for row in Decision.objects.filter(reason=None)]
     assert len(decided) == ASKED + 2
     for customer, scored in decided:
-        assert {row.arm: row.propensity for row in scored} == stored[customer].scores
+        assert {row.arm: row.propensity for row in scored} == scores.decode(bytes(stored[customer].content)).by
 
 
 def _audit(mailed: dict[str, Mailed]) -> None:
