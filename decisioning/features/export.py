@@ -37,11 +37,10 @@ def _ranges() -> Iterator[int]:
 
 def _write(path: Path, source: str, first: int, now: datetime) -> int:
     statement = sql.SQL(
-        "{} AND customer_id >= {} AND customer_id < {} AND known_at <= {} ORDER BY customer_id, occurred_at"
-    )
-    table = postgres.fetch(
-        statement.format(postgres.source(source), first, first + CUSTOMERS, now), folder.schema(source)
-    )
+        "SELECT * FROM ({}) AS whole WHERE customer_id >= {} AND customer_id < {} AND known_at <= {} "
+        "ORDER BY customer_id, occurred_at"
+    ).format(postgres.source(source), first, first + CUSTOMERS, now)
+    table = postgres.fetch(statement, folder.schema(source))
     path.mkdir(parents=True, exist_ok=True)
     unfinished = path / f"{first:012d}.part"
     pq.write_table(table, unfinished, row_group_size=_ROW_GROUP, compression="zstd")

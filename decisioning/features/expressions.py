@@ -14,7 +14,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from decisioning.features.measures import LONGEST_DAYS, Latest, Measure, Measured, Query, Where, start
+from decisioning.features.measures import Latest, Measure, Measured, Query, Where, start
 from decisioning.features.sources import TABLES, ColumnType
 from offers.register import CARD_KINDS
 
@@ -49,7 +49,7 @@ def compiled(query: Query, dialect: str) -> str:
 
 
 def _measured(query: Measured) -> ibis.Table:
-    pairs = _known(_spine(query.days), _prepared(query), LONGEST_DAYS)
+    pairs = _known(_spine(query.days), _prepared(query), query.within)
     return pairs.group_by("entry").agg(**{measure.name: _value(pairs, measure) for measure in query.measures})
 
 
@@ -114,7 +114,7 @@ def _flag(where: Where) -> str:
 
 def _value(pairs: ibis.Table, measure: Measure) -> Any:
     conditions = []
-    if measure.days != LONGEST_DAYS:
+    if measure.days:
         conditions.append(pairs.occurred_at > pairs[start(measure.days)])
     if measure.until:
         conditions.append(pairs.occurred_at <= pairs[start(measure.until)])

@@ -15,12 +15,15 @@ Source = Literal["transactions", "signals", "posts", "accounts"]
 How = Literal["count", "sum", "min", "max"]
 Where = Callable[[Any], Any]  # from the source's Ibis table to the condition that a fact must meet
 
-LONGEST_DAYS = 365  # no measure looks further back, so no engine reads further back
+# No measure of what happens again and again looks further back, so no engine reads further back.
+LONGEST_DAYS = 365
+EVER: frozenset[Source] = frozenset({"accounts"})  # but an account may have been opened at any time
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number a customer: `how` over `column` of the facts of the last `days`, those of the last `until` left out.
+    """One number a customer: `how` over `column` of the facts of the last `days`, those of the last `until` left out;
+    0 days are all that are read.
 
     Sums are over integers, so that they are the same in whatever order an engine adds them.
     """
@@ -29,7 +32,7 @@ class Measure:
     source: Source
     how: How
     column: str = ""
-    days: int = LONGEST_DAYS
+    days: int = 0
     until: int = 0
     where: Where | None = None
 
@@ -65,16 +68,21 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Reads a row for each entry with any fact of `source` in the longest window: entry, a column for each measure."""
+    """Reads a row for each entry with any fact of `source` that is not too old: entry, a column for each measure."""
 
-    source: str
+    source: Source
     measures: tuple[Measure, ...]
+
+    @property
+    def within(self) -> int:
+        """How many days back it reads; 0 is ever."""
+        return 0 if self.source in EVER else LONGEST_DAYS
 
     @property
     def days(self) -> tuple[int, ...]:
         """The windows whose starts it needs."""
-        used = {days for measure in self.measures for days in (measure.days, measure.until) if days}
-        return tuple(sorted(used | {LONGEST_DAYS}))
+        used = {self.within, *(days for each in self.measures for days in (each.days, each.until))}
+        return tuple(sorted(used - {0}))
 
 
 @dataclass(frozen=True, slots=True)

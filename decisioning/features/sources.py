@@ -31,9 +31,8 @@ EVENTS: Mapping[str, Columns] = MappingProxyType(
                     "variant": "string"},
         "posts": {"customer_id": "int64", **_TIMES, "sentiment": "float64",
                   **dict.fromkeys((f"interest_{kind}" for kind in CARD_KINDS), "float64")},
-        "accounts": {"customer_id": "int64", "account_key": "string", "product": "string", **_TIMES,
-                     "opened_at": "timestamp", "closed_at": "timestamp", "credit_limit": "float64",
-                     "balance": "float64"},
+        # What happened is that the account was opened.
+        "accounts": {"customer_id": "int64", **_TIMES},
     }
 )  # fmt: skip
 

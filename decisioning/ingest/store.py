@@ -44,6 +44,7 @@ SELECT customer, purpose, channel, true, %s, %s, %s
 FROM unnest(%s::bigint[]) AS customer, unnest(%s::text[], %s::text[]) AS agreed (purpose, channel)
 ON CONFLICT DO NOTHING
 """
+# An account stays known from the day on which it first was: what was computed of that day is computed so again.
 _ACCOUNTS = """
 INSERT INTO decisioning_account AS held
   (customer_id, account_key, product, opened_on, closed_on, credit_limit, balance, occurred_at, known_at)
@@ -51,7 +52,7 @@ SELECT row.*, %s, %s FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::date[
   %s::float8[]) AS row (customer_id, account_key, product, opened_on, closed_on, credit_limit, balance)
 ON CONFLICT (customer_id, account_key) DO UPDATE SET product = excluded.product, opened_on = excluded.opened_on,
   closed_on = excluded.closed_on, credit_limit = excluded.credit_limit, balance = excluded.balance,
-  occurred_at = excluded.occurred_at, known_at = excluded.known_at
+  occurred_at = excluded.occurred_at
   WHERE held.occurred_at <= excluded.occurred_at
     AND (held.product, held.opened_on, held.closed_on, held.credit_limit, held.balance, held.occurred_at)
       IS DISTINCT FROM (excluded.product, excluded.opened_on, excluded.closed_on, excluded.credit_limit,

@@ -26,8 +26,7 @@ _TABLES: Mapping[str, tuple[str, sql.SQL]] = {
 }
 # Columns of the sources that are not columns of the tables.
 _MADE: Mapping[tuple[str, str], LiteralString] = {
-    ("accounts", "opened_at"): "opened_on::timestamp AT TIME ZONE 'UTC'",
-    ("accounts", "closed_at"): "closed_on::timestamp AT TIME ZONE 'UTC'",
+    ("accounts", "occurred_at"): "opened_on::timestamp AT TIME ZONE 'UTC'",
 }
 _OWN = frozenset({"customer_id", "event_id", "type", "source", "occurred_at", "known_at", "sentiment"})
 # Chunks are read one after the other: no other query pays for this memory, and compiling to machine code does not pay.
@@ -57,7 +56,7 @@ def fetch(statement: sql.Composable, columns: pa.Schema) -> pa.Table:
 
 
 def source(name: str) -> sql.Composable:
-    """A source of history as the product's own tables hold it; a condition may follow."""
+    """A source of history as the product's own tables hold it."""
     group = name.removeprefix("given_")
     columns = [
         sql.SQL("{} AS {}").format(_column(name, column, type_), sql.Identifier(column))
@@ -95,7 +94,7 @@ def _statement(query: Query, spine: pa.Table, compiled: str) -> sql.Composable:
     windows = [
         sql.SQL(", moment - {} AS {}").format(timedelta(days=days), sql.Identifier(start(days))) for days in query.days
     ]
-    return sql.SQL("WITH spine AS (SELECT *{} FROM {}), {} AS ({} AND {}) {}").format(
+    return sql.SQL("WITH spine AS (SELECT *{} FROM {}), {} AS (SELECT * FROM ({}) AS whole WHERE {}) {}").format(
         sql.SQL("").join(windows), _rows(spine, one_moment=first == last), sql.Identifier(query.source),
         source(query.source), cut, sql.SQL(compiled),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from decisioning.features import aggregates
 from decisioning.features.groups.implementation import Implementation
 from decisioning.features.measures import Aggregate, Measure
 
-opened = Measure("first_opened", "accounts", "min", "opened_at")
+opened = Measure("first_opened", "accounts", "min", "occurred_at")
 
 IMPLEMENTATION = Implementation(
     "lifecycle",
