@@ -100,7 +100,7 @@ def over_http(key: str) -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.benchmarks.echo_settings"}
     server = subprocess.Popen(web_server(port), env=environment, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port)
+        wait_for(port)
         load.run(port, questions(key, "/api/v1/decisions", f"warm-{time.time_ns()}", 300), CONNECTIONS)
         load.run(port, questions(key, "/echo", "warm", 300), CONNECTIONS)
         ratios = []
@@ -118,7 +118,7 @@ def over_http(key: str) -> None:
         server.wait()
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     for _ in range(200):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1)
