@@ -13,7 +13,7 @@ from decisioning.features.derived import RAW_INPUTS, derived
 from decisioning.features.derived.column import Derived
 from decisioning.features.groups import IMPLEMENTATIONS
 from decisioning.features.groups.implementation import Implementation
-from decisioning.features.measures import LONGEST_DAYS, Aggregate, Measure, Reported
+from decisioning.features.measures import Aggregate, Measure, Members, Reported
 from decisioning.ingest.precedence import SOURCES_BY_GROUP
 from offers.register import ATTRIBUTES
 
@@ -61,7 +61,9 @@ def _believed(implementation: Implementation) -> str:
     return f"as {', then '.join(map(words, order))} say, then the source that spoke last"
 
 
-def _aggregated(found: Aggregate | Reported) -> str:
+def _aggregated(found: Aggregate | Reported | Members) -> str:
+    if isinstance(found, Members):
+        return f"from {words(found.type)} signals, of each {words(found.key)} the newest {words(found.value)}"
     if isinstance(found, Reported):
         return f"the newer of what sources and {words(found.type)} signals say"
     return "from " + listed([_measure(measure) for measure in found.over])
@@ -70,7 +72,7 @@ def _aggregated(found: Aggregate | Reported) -> str:
 def _measure(measure: Measure) -> str:
     """A measure in words: "the number of signals (complaint) of the last 30 days"."""
     of = f"{measure.source}{_condition(measure)}"
-    if measure.days < LONGEST_DAYS:
+    if measure.days:
         of += f" of the last {f'{measure.days} days' if measure.days > 1 else '24 hours'}"
     if measure.how == "count":
         return f"the number of {of}"

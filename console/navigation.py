@@ -38,7 +38,9 @@ AREAS: Final = (
     (
         "Data",
         (
+            ("Features", "features", "see:features"),
             ("Customers", "customers", "see:customers"),
+            ("Data quality", "quality", "see:quality"),
             ("Dead letters", "dead_letters", "see:dead_letters"),
         ),
     ),

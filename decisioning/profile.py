@@ -18,7 +18,7 @@ from decisioning.known import Held, held
 from decisioning.models import Consent, Customer, FeatureRow, Signal
 from decisioning.models import Decision as DecisionRow
 from offers import audit
-from offers.register import GROUPS, LEVELS, Group, attributes
+from offers.register import ATTRIBUTES, GROUPS, LEVELS, RESOLUTION, Attribute, Group, attributes
 
 State = Literal["fresh", "stale", "withheld", "not known"]
 DECISIONS: Final = 10  # the newest that are shown
@@ -147,5 +147,14 @@ def _value(name: str, known: Any, served: Any, told: Resolved | None) -> KnownVa
     if told is None:
         return KnownValue(name, known, served, "", None, {})
     # What signals or a computation say since is not the source's statement any more.
-    source, since = (told.source, told.occurred_at) if told.value == known else ("", None)
+    source, since = (told.source, told.occurred_at) if _same(ATTRIBUTES[name], told.value, known) else ("", None)
     return KnownValue(name, known, served, source, since, told.others)
+
+
+def _same(declared: Attribute, told: Any, known: Any) -> bool:
+    """Whether what a source told is the value that is known, which is kept at the register's resolution."""
+    if declared.type == "set" and told is not None and known is not None:
+        return set(told) == set(known)
+    if declared.type in ("number", "integer") and told is not None and known is not None:
+        return bool(abs(float(told) - float(known)) <= RESOLUTION.get(declared.unit, 0.0))
+    return bool(told == known)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
+
+if TYPE_CHECKING:
+    from decisioning.features.freshness import Ages
 
 register = template.Library()
 
@@ -273,18 +276,18 @@ def contribution(value: float, scale: float) -> dict[str, object]:
 
 
 @register.inclusion_tag("partials/age.html")
-def age(median: float | None, p95: float | None, limit: float) -> dict[str, object]:
+def age(ages: Ages | None, limit: float) -> dict[str, object]:
     """How old something is, in seconds, on a scale with its limit as a line: a bar to the 95th percentile, in it the
     median. Past the limit the bar warns."""
-    if median is None or p95 is None:
+    if ages is None:
         return {"missing": True}
-    scale = max(limit, p95) * 1.08
+    scale = max(limit, ages.p95) * 1.08
     return {
-        "median": round(median / scale * 100, 2),
-        "width": max(0.8, round(p95 / scale * 100, 2)),
+        "median": round(ages.median / scale * 100, 2),
+        "width": max(0.8, round(ages.p95 / scale * 100, 2)),
         "limit": round(limit / scale * 100, 2),
-        "title": f"half are under {ago(median)} old, 95 of 100 under {ago(p95)}; the limit is {ago(limit)}",
-        "tone": "warn" if p95 > limit else "",
+        "title": f"half are under {ago(ages.median)} old, 95 of 100 under {ago(ages.p95)}; the limit is {ago(limit)}",
+        "tone": "warn" if ages.p95 > limit else "",
     }
 
 
@@ -317,17 +320,23 @@ def distribution(
 
 
 @register.inclusion_tag("partials/history.html")
-def history(shares: Sequence[float], label: str) -> dict[str, object]:
-    """Failed shares of the last runs, the oldest first, as columns: a failing one stands as high as its share says, a
-    run in which nothing failed leaves a dot."""
-    tallest = max(shares, default=0.0)
+def history(runs: Sequence[tuple[float, bool]], label: str) -> dict[str, object]:
+    """The last runs (failed share, passed), the oldest first, as columns as high as the share that failed, with a dot
+    where nothing did."""
+    tallest = max((share for share, _ in runs), default=0.0)
     # The smallest share that failed must still be seen.
-    heights = [round(max(3.0, share / tallest * 20), 2) if share else 2.0 for share in shares]
+    heights = [round(max(3.0, share / tallest * 20), 2) if share else 2.0 for share, _ in runs]
     columns = [
-        {"x": 6 * place, "y": round(22 - height, 2), "height": height, "failed": share > 0}
-        for place, (share, height) in enumerate(zip(shares, heights, strict=True))
+        {"x": 6 * place, "y": round(22 - height, 2), "height": height, "tone": _run_tone(share, passed)}
+        for place, ((share, passed), height) in enumerate(zip(runs, heights, strict=True))
     ]
     return {"columns": columns, "width": 6 * max(1, len(columns)), "title": label}
+
+
+def _run_tone(share: float, passed: bool) -> str:
+    if not passed:
+        return "failed"
+    return "allowed" if share else "passed"
 
 
 @register.simple_tag(takes_context=True)

@@ -18,6 +18,8 @@ from console.templatetags.console import amount
 from offers import audit
 from offers.models import AuditEvent
 
+_PAGES = {"change": "review", "customer": "customer_by_key"}
+
 
 @allowed("see:audit")
 def index(request: SignedInRequest) -> HttpResponse:
@@ -62,5 +64,5 @@ def _detail(text: str) -> list[tuple[str, Any]]:
 
 
 def _href(subject: str) -> str:
-    change = re.fullmatch(r"change (\d+)", subject)
-    return reverse("review", args=[change[1]]) if change else ""
+    named = re.fullmatch(r"(change|customer) (\d+)", subject)
+    return reverse(_PAGES[named[1]], args=[named[2]]) if named else ""

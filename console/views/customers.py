@@ -123,18 +123,18 @@ def _group(row: KnownGroup, level: str) -> dict[str, Any]:
         "instead": INSTEAD[row.group.when_stale],
         "wanted_level": row.group.level,
         "granted_level": level,
-        "values": [_value(value, row.state == "stale") for value in row.values],
+        "values": [_value(value) for value in row.values],
         "contested": sum(bool(value.others) for value in row.values),
         "unknown": [one.meaning for one in attributes(group=row.group.name) if one.name not in known],
     }
 
 
-def _value(value: KnownValue, stale: bool) -> dict[str, Any]:
+def _value(value: KnownValue) -> dict[str, Any]:
     return {
         "label": ATTRIBUTES[value.name].meaning,
         "warning": WARNINGS.get(ATTRIBUTES[value.name].basis_class, ""),
         "known": attribute_value(value.name, value.known),
-        "served": attribute_value(value.name, value.served) if stale and value.served != value.known else "",
+        "served": attribute_value(value.name, value.served) if value.served != value.known else "",
         "source": value.source,
         "since": value.since,
         "others": [(source, attribute_value(value.name, other)) for source, other in value.others.items()],

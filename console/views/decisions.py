@@ -185,8 +185,8 @@ def search(request: SignedInRequest) -> HttpResponse:
         decision = _uuid(text)
         if decision:
             return redirect("decision", decision_id=decision)
-        if text and Customer.objects.filter(external_id=text).exists():
-            return redirect(f"{reverse('decisions')}?{urlencode({'customer': text})}")
+    if roles.may(request.user, "see:customers") and text and Customer.objects.filter(external_id=text).exists():
+        return redirect("customer", external_id=text)
     if Offer.objects.filter(key=text).exists():
         return redirect("offer", key=text)
     if EligibilityRule.objects.filter(key=text).exists():

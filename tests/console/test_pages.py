@@ -44,6 +44,12 @@ PAGES: tuple[tuple[str, tuple[Any, ...], frozenset[str], int], ...] = (
     ("fairness", (), CHECKERS, 7),
     ("decisions", (), CHECKERS, 11),
     ("audit", (), CHECKERS, 7),
+    ("features", (), EVERYBODY, 16),
+    ("feature_group", ("account_state",), EVERYBODY, 16),
+    ("customers", (), CHECKERS, 5),
+    ("customer", ("C0000000",), CHECKERS, 26),
+    ("quality", (), CHECKERS, 9),
+    ("dead_letters", (), CHECKERS, 9),
     ("health", (), EVERYBODY, 15),
 )
 
@@ -159,7 +165,7 @@ def test_decisions_are_found_by_what_one_knows_of_them(bank: LivingBank, query: 
     [
         ("travel-plus", "/offers/travel-plus/"),
         ("score-670", "/rules/score-670/"),
-        ("C0000000", "/decisions/?customer=C0000000"),
+        ("C0000000", "/customers/C0000000/"),
         ("01890000-0000-7000-8000-000000000000", "/decisions/01890000-0000-7000-8000-000000000000/"),
         ("cash & carry", "/offers/?q=cash+%26+carry"),
     ],

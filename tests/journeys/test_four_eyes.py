@@ -85,7 +85,7 @@ def test_a_decision_is_found_explained_and_replayed(site: Site, page: Page) -> N
     sign_in(page, site.bank, roles.COMPLIANCE)
     page.get_by_role("searchbox", name="Search").fill(site.bank.customers[3])
     page.get_by_role("searchbox", name="Search").press("Enter")
-    page.get_by_role("table").get_by_role("link").first.click()
+    page.get_by_role("region", name="Last decisions").get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Why {site.bank.customers[3]} was shown")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#replay")).to_contain_text("byte for byte")
@@ -121,6 +121,8 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(site: Site, page: P
         "/", "/offers/", "/offers/travel-plus/", "/arms/", "/rules/", "/rules/score-670/edit/", "/reviews/",
         f"/reviews/{site.bank.change.pk}/", "/releases/", "/fairness/", "/decisions/",
         f"/decisions/{site.bank.decisions[0]}/", "/audit/", "/health/",
+        "/features/", "/features/account_state/", f"/customers/{site.bank.customers[0]}/", "/data-quality/",
+        "/dead-letters/",
     ]  # fmt: skip
     for address in addresses:
         page.goto(address)
