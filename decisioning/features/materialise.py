@@ -67,6 +67,7 @@ def population(now: datetime, progress: Progress | None = None) -> int:
     try:
         with jobs.running(JOB, {"as_of": (as_of := _begun(now)).isoformat()}, now) as job:
             job.total = Customer.objects.filter(erased_at__isnull=True).count()
+            _renew_forest(as_of)
             for made in _chunks(as_of):
                 job.done += made
                 job.save(update_fields=["done", "total"])
@@ -75,6 +76,13 @@ def population(now: datetime, progress: Progress | None = None) -> int:
             return job.done
     except jobs.AlreadyRunning:
         return sum(_chunks(_begun(now)))
+
+
+def _renew_forest(as_of: datetime) -> None:
+    from decisioning.features import forests
+    from decisioning.features.engines.postgres import Postgres
+
+    forests.renew_if_due(Postgres(), as_of)
 
 
 def _begun(now: datetime) -> datetime:
@@ -144,11 +152,12 @@ def _without(condition: str, parameters: list[Any], as_of: datetime) -> list[int
 def _compute(ids: list[int], as_of: datetime) -> None:
     """One read of history, one statement, one stream to Redis."""
     # What builds expressions is imported by those who compute vectors, not by every process that serves them.
-    from decisioning.features import history
+    from decisioning.features import forests, history
     from decisioning.features.engines.postgres import Postgres
 
     moment = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
-    table = history.as_of(Postgres(), history.spine(np.array(ids, dtype=np.int64), moment))
+    spine = history.spine(np.array(ids, dtype=np.int64), moment)
+    table = history.as_of(Postgres(), spine, forests=forests.kept(as_of, as_of))
     contents = vector.encode(table, as_of)
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [as_of, timezone.now(), ids, contents])

@@ -11,12 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest
 
 from decisioning.features.derived.column import Column, Columns, Derived, finite, within
 
@@ -50,9 +49,12 @@ class Forest:
 
     rows: NDArray[np.float32]
     seed: int
-    _fitted: IsolationForest = field(init=False, repr=False, compare=False)
+    _fitted: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Every page that names an attribute imports this module, and few processes ever fit a forest.
+        from sklearn.ensemble import IsolationForest
+
         fitted = IsolationForest(
             n_estimators=TREES, max_samples=SUBSAMPLE, contamination=SHARE, random_state=self.seed
         ).fit(self.rows)
