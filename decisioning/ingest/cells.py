@@ -95,8 +95,10 @@ class Cell:
         if None in parts:
             return None
         raw = "-".join(map(str, parts)) if self.more else parts[0]
-        folded = str(raw).casefold()
-        return None if any(folded == str(missing).casefold() for missing in self.missing) else raw
+        if not self.missing:
+            return raw
+        written = str(raw).casefold()
+        return None if any(written == str(missing).casefold() for missing in self.missing) else raw
 
     def _looked_up(self, raw: Any, lookups: Lookups) -> Any:
         found = lookups[self.lookup].get(str(raw))
@@ -161,7 +163,12 @@ def _flag(raw: Any, _cell: Cell) -> bool:
 
 
 def _time(raw: Any, cell: Cell) -> datetime:
-    """A moment; a day is its midnight."""
+    """A moment in UTC."""
+    return _local(raw, cell).astimezone(UTC)
+
+
+def _local(raw: Any, cell: Cell) -> datetime:
+    """A moment with the offset of its zone; a day is its midnight."""
     if isinstance(raw, datetime):
         moment = raw
     elif isinstance(raw, date):
@@ -182,7 +189,7 @@ def _parsed(text: str, cell: Cell) -> datetime:
 
 
 def _date(raw: Any, cell: Cell) -> date:
-    return _time(raw, cell).date()
+    return _local(raw, cell).date()
 
 
 def _czech_birth_date(raw: Any, _cell: Cell) -> date:

@@ -149,5 +149,7 @@ def _rejects_file(path: Path) -> Iterator[Callable[[Batch], None]]:
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(REJECT_COLUMNS)
-        yield lambda batch: writer.writerows((r.file, r.row, r.column, r.reason) for r in batch.rejects)
+        yield lambda batch: writer.writerows(
+            (r.file, r.row, r.column, r.reason) for r in sorted(batch.rejects, key=lambda r: r.row)
+        )
     part.replace(path)

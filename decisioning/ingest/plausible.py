@@ -68,7 +68,8 @@ def _hold(
     for fault in schema.faults(frame):
         row, name = rows[fault.place], fault.expectation.column
         if row not in faults:
-            reason = f"{fault.value!r} is not {fault.expectation.text}"
+            value = repr(fault.value) if isinstance(fault.value, str) else fault.value
+            reason = f"{value} is not {fault.expectation.text}"
             faults[row] = BadCell(column_of(name), reason, "plausible")
             broke[row] = _exported(fault.expectation)
     batch.drop(faults, broke)

@@ -15,11 +15,11 @@ from typing import Any, Final
 from decisioning.ingest import bulk, columns, plausible
 from decisioning.ingest.cells import BadCell, Cell, Row
 from decisioning.ingest.declared import BankMapping, CustomerColumn, Section
-from decisioning.ingest.expected import expected, expected_of_lookups
+from decisioning.ingest.expected import expected, expected_of_lookups, subject_of
 from decisioning.ingest.files import Block, blocks_of, check_columns, paths_of
 from decisioning.ingest.keys import SeenKeys, repeats
 from decisioning.ingest.records import AccountRecord, Batch, CustomerRecord, DecisionRecord, PostRecord
-from decisioning.quality.expectations import LATEST, Expectation
+from decisioning.quality.expectations import KNOWN, LATEST, Expectation
 from offers import register
 
 Take = Callable[[Row, int, Batch], None]
@@ -47,7 +47,7 @@ class _Reading:
         self.paths = {name: paths_of(source, folder) for name, source in mapping.sources.items()}
         self.lookups: dict[str, dict[str, Any]] = {name: {} for name in mapping.lookups}
         self.collected: dict[str, dict[str, Any]] = {}
-        self.collected_at: dict[str, tuple[str, int]] = {}
+        self.collected_at: dict[str, tuple[str, str, int]] = {}
         self.seen = {kind: SeenKeys() for kind in _KINDS}
         self.number = 0
 
@@ -123,7 +123,7 @@ class _Reading:
                     value = known.get(column.name, frozenset()) | ({value} if value is not None else set())
                 if value is not None:
                     known[column.name] = value
-                self.collected_at[customer] = (batch.file, number)
+                self.collected_at[customer] = (source, batch.file, number)
 
         return self._rows(source, _columns(cells), tuple(expected(self.mapping, source, [], cells)), collect)
 
@@ -210,7 +210,7 @@ class _Reading:
         mapping = self.mapping
         assert mapping.customers is not None
         key = mapping.customers.cells["key"].read(row, self.lookups)
-        told = dict(self.collected.pop(key, {}))
+        told = dict(self.collected.get(key, {}))
         for column in mapping.customer_columns():
             if column.source:
                 if _is_set(column.name):
@@ -220,6 +220,7 @@ class _Reading:
         for name, declared in mapping.attributes.items():
             if declared.count_of in told:
                 told[name] = len(told[declared.count_of])
+        self.collected.pop(key, None)
         attributes = {name: told[name] for name in mapping.attributes if name in told}
         return CustomerRecord(number, key, attributes, {name: told[name] for name in mapping.protected if name in told})
 
@@ -252,12 +253,13 @@ class _Reading:
         return {name: cells[name].read(row, self.lookups) if name in cells else None for name in names}
 
     def _dangling(self, source: str) -> Batch:
-        """What was gathered for customers that did not come, or whose row was rejected."""
+        """What was gathered for customers that did not come, or whose row cannot be read."""
         self.number += 1
         batch = Batch(self.number, source, "", 0)
         for customer in sorted(self.collected):
-            batch.file, row = self.collected_at[customer]
-            batch.refuse(row, BadCell("", f"{customer!r} refers to no customer that was loaded", "known"))
+            fault = BadCell("", f"{customer!r} refers to no customer that was loaded", "known")
+            stands_in, batch.file, row = self.collected_at[customer]
+            batch.refuse(row, fault, Expectation(subject_of(stands_in), "", KNOWN))
         return batch
 
 

@@ -135,6 +135,7 @@ _CELLS = st.sampled_from(
         Cell("flag", column="c"),
         Cell("date", column="c"),
         Cell("time", column="c"),
+        Cell("time", column="c", zone=ZoneInfo("America/New_York")),
         Cell("number", constant=0.5),
     ]
 )
