@@ -79,19 +79,31 @@ def known(
     """What the engine may use of this customer in this request. `before` is the context that the same session came with
     earlier, as far as nothing newer is known."""
     profile = read.profile
-    usable = held(_with_session(profile.groups, context, before or {}, now), read.ledger.consents, now.timestamp())
+    found = usable(profile.groups, read.ledger.consents, context, now, before=before)
     return Known(
-        attributes=usable.attributes,
-        ages=usable.ages,
+        attributes=found.attributes,
+        ages=found.ages,
         consents=read.ledger.consents,
         suppressed=read.ledger.suppressed,
         contacts=read.ledger.contacts,
         stops=engine.stops,
         precomputed=_scores(profile, engine),
-        withheld=usable.withheld,
-        degraded=(*read.degraded, *(f"stale_{name}" for name in usable.stale)),
+        withheld=found.withheld,
+        degraded=(*read.degraded, *(f"stale_{name}" for name in found.stale)),
         vector_at=profile.vector_at,
     )
+
+
+def usable(
+    groups: Mapping[str, tuple[float, Mapping[str, Any]]],
+    consents: Collection[str],
+    context: Mapping[str, Any],
+    now: datetime,
+    *,
+    before: Mapping[str, Any] | None = None,
+) -> Held:
+    """What a request may use of a customer's groups and of what it says itself of the session."""
+    return held(_with_session(groups, context, before or {}, now), consents, now.timestamp())
 
 
 def _with_session(

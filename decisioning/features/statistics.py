@@ -93,8 +93,7 @@ def drift(model: str) -> Mapping[str, Drift]:
 
 def _of_customers(now: datetime) -> Parts:
     share = min(1.0, CUSTOMERS / max(1, customers.size()))
-    chunks = customers.chunks(_LASTING, now, share=share)
-    return _by_name(_LASTING, (columns_from_rows(chunk.attributes, _LASTING) for chunk in chunks))
+    return _by_name(_LASTING, (chunk.columns for chunk in customers.chunks(_LASTING, now, share=share)))
 
 
 def _of_sessions() -> Parts:

@@ -79,13 +79,15 @@ class ActivityForest(models.Model):
 
 
 class SkewCheck(models.Model):
-    """Served values of a sample of decisions against the same values computed again from history."""
+    """Served values of a sample of decisions against the same values computed again from history; `skipped` are those
+    of the sample that could not be, by reason."""
 
     made_at = models.DateTimeField()
     decisions = models.PositiveIntegerField()
     values = models.PositiveIntegerField()
     mismatches = models.JSONField(default=dict)  # attribute: count
     examples = models.JSONField(default=list)
+    skipped = models.JSONField(default=dict)  # reason: count
 
     class Meta:
         ordering: ClassVar = ["-made_at"]

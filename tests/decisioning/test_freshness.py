@@ -94,7 +94,7 @@ def test_coverage_of_an_attribute_is_what_was_measured_last(db: None) -> None:
     statistics.measure(timezone.now())
     found = _now(timezone.now())
     assert found.attribute_coverage["debt_to_income"] == 1
-    assert found.attribute_coverage["credit_rating"] == 0
+    assert found.attribute_coverage["on_time_payment_rate_12m"] == 0
     assert found.statistics_at is not None
 
 
