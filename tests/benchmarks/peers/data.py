@@ -36,7 +36,8 @@ def write_profiles(path: Path, first: int, customers: int) -> None:
     ]
     schema = pa.schema([pa.field("customer_id", pa.int64()), pa.field("event_timestamp", _TIME), *fields])
     starts = range(first, first + customers, CHUNK)
-    _write(path, schema, (_profiles(start, min(CHUNK, first + customers - start), schema) for start in starts))
+    if not path.exists():
+        _write(path, schema, (_profiles(start, min(CHUNK, first + customers - start), schema) for start in starts))
 
 
 def _profiles(first: int, rows: int, schema: pa.Schema) -> pa.Table:
@@ -67,7 +68,7 @@ def _values(random: np.random.Generator, declared: Attribute, rows: int) -> NDAr
 
 def write_feature_rows(path: Path, transactions: Path) -> None:
     """Write one row a transaction: customer_id, event_timestamp (when it was known) and 40 features of the windows that
-    end there. Unless the file is there."""
+    end there."""
     names = [f"{what}_{category}_{days}d" for category in COUNTED for days in WINDOW_DAYS for what in ("count", "sum")]
     types = [pa.int32() if name.startswith("count") else pa.float64() for name in names]
     fields = [pa.field(name, type_, metadata={"group": "spend"}) for name, type_ in zip(names, types, strict=True)]
@@ -98,8 +99,6 @@ def _feature_rows(transactions: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> None:
-    if path.exists():
-        return
     unfinished = path.with_suffix(".part")
     with pq.ParquetWriter(unfinished, schema) as writer:
         for table in tables:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -69,11 +70,17 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Historical:
-    """One retrieval: `seconds` is None where it did not finish, and `ended` why; resident memory at its highest."""
+    """One retrieval: `seconds` is None where it did not finish, and `ended` says why; resident memory at its highest.
+
+    `rows_seconds` is not Feast's: numpy took so long for the feature rows that Feast must be given. `answered` is less
+    than the decisions where Feast drops those whose rows are all older than its time to live.
+    """
 
     store: Store
     size: Size
+    rows_seconds: float
     seconds: float | None
+    answered: int
     peak_bytes: int
     ended: str
 
@@ -107,16 +114,15 @@ def online(redis_url: str, folder: Path, layout: Layout, customers: int, *, proc
             client.flushdb()
 
 
-def historical(folder: Path, store: Store, size: Size, *, into: Path | None = None) -> Historical:
-    """Retrieve forty features for every decision of the shared history, from a row for each of its transactions.
-
-    It may take LIMIT_SECONDS and the memory that is free but SPARE_BYTES. `into` receives what came out, as Parquet.
-    """
-    transactions, rows, spine = (
-        folder / f"{name}-{size.transactions}.parquet" for name in ("history", "rows", "spine")
-    )
+def historical(folder: Path, store: Store, size: Size) -> Historical:
+    """Retrieve forty features for every decision of the shared history, from a row for each of its transactions, within
+    LIMIT_SECONDS and the memory that is free but SPARE_BYTES."""
+    transactions = folder / f"history-{size.transactions}.parquet"
+    rows, spine = folder / "rows.parquet", folder / "spine.parquet"
     history_data.write_transactions(transactions, size)
+    begun = time.perf_counter()
     data.write_feature_rows(rows, transactions)
+    made = time.perf_counter() - begun
     pq.write_table(history_data.decisions(size), spine)
     memory = psutil.virtual_memory().available - SPARE_BYTES
     options = {
@@ -124,15 +130,14 @@ def historical(folder: Path, store: Store, size: Size, *, into: Path | None = No
         # DuckDB spills beyond its bound; half is left to what it hands out.
         "memory_mb": memory // 2 // 10**6,
     }  # fmt: skip
-    with started(SCRIPT, "historical", **options, **({"into": into} if into else {})) as peer:
+    with started(SCRIPT, "historical", **options) as peer:
         peak, ended = peer.watch(LIMIT_SECONDS, memory)
-        if ended:
-            return Historical(store, size, None, peak, ended)
         try:
-            joined = peer.answer("joined")
+            joined = {} if ended else peer.answer("joined")
         except PeerFault as fault:
-            return Historical(store, size, None, peak, str(fault))
-    return Historical(store, size, joined["seconds"], joined["peak_bytes"], "")
+            joined, ended = {}, str(fault)
+    peak = joined.get("peak_bytes", peak)
+    return Historical(store, size, made, joined.get("seconds"), joined.get("rows", 0), peak, ended)
 
 
 def rising(folder: Path, store: Store, sizes: Sequence[Size] = SIZES) -> Iterator[Historical]:

@@ -110,15 +110,11 @@ def historical(options: argparse.Namespace, folder: Path, answers: TextIO) -> No
     if options.store == "duckdb":
         # The backend that Feast's expressions run on when none is named, with bounds instead of the whole machine.
         ibis.set_backend(ibis.duckdb.connect(memory_limit=f"{options.memory_mb}MB", temp_directory=str(folder)))
-    before = _peak()
     started = time.perf_counter()
     job = store.get_historical_features(entity_df=spine, features=store.get_feature_service(SERVICE))
     joined = job.to_arrow() if options.store == "duckdb" else job.to_df()
     seconds = time.perf_counter() - started
-    table = joined if options.store == "duckdb" else pa.Table.from_pandas(joined, preserve_index=False)
-    if options.into is not None:
-        pq.write_table(table, options.into)
-    _say(answers, step="joined", rows=len(spine), seconds=seconds, peak_bytes=_peak(), before_bytes=before)
+    _say(answers, step="joined", rows=len(joined), seconds=seconds, peak_bytes=_peak())
 
 
 def _peak() -> int:
@@ -189,7 +185,6 @@ def _options() -> argparse.Namespace:
     command.add_argument("--store", choices=["dask", "duckdb"], required=True)
     command.add_argument("--window-days", type=int, required=True)
     command.add_argument("--memory-mb", type=int, required=True)
-    command.add_argument("--into", type=Path, help="where to write what came out, to compare it")
     return parser.parse_args()
 
 

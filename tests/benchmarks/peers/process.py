@@ -70,13 +70,17 @@ def started(script: Path, command: str, **options: object) -> Iterator[Peer]:
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     # -P: the folder of the script is no place to import from.
     program = [str(PYTHON), "-P", str(script), command, *words]
-    quiet = {**os.environ, "FEAST_USAGE": "False", "PYTHONWARNINGS": "ignore"}
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile("w+") as said,
-        subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=said, text=True, env=quiet) as process,
+        tempfile.TemporaryDirectory() as scratch,  # also of what a killed peer leaves behind
+        subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=said, text=True, env=_quiet(scratch)) as process,
     ):
         try:
             yield Peer(process, said)
         finally:
             process.kill()
+
+
+def _quiet(scratch: str) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": scratch, "FEAST_USAGE": "False", "PYTHONWARNINGS": "ignore"}
