@@ -16,6 +16,7 @@ from fairness import vault
 
 MAILING = Path(settings.CANDOR_DATA) / "card_offers"
 CZECH_BANK = Path(settings.CANDOR_DATA) / "czech_bank"
+RETAIL_JOURNEY = Path(settings.CANDOR_DATA) / "retail_journey"
 
 
 def needs(folder: Path) -> pytest.MarkDecorator:

@@ -12,8 +12,8 @@ import pytest
 from django.conf import settings
 
 from decisioning.ingest.cells import BadCell, Cell
-from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.declared import BankMapping
+from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.mapping import InvalidMapping, load_mapping
 from decisioning.ingest.reading import read_export
 from decisioning.ingest.records import Batch, Reject
