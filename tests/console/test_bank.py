@@ -3,6 +3,7 @@
 import json
 import stat
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,25 @@ import numpy as np
 import pytest
 from django.contrib.auth import authenticate
 from django.db import connections
+from django.utils import timezone
 
 from console import demo_access
-from console.bank import catalogue, people, profiles, reconcile, response, seeding, sessions, staff, world
+from console.bank import catalogue, feed, people, profiles, reconcile, response, seeding, sessions, staff, world
 from console.bank.people import FAMILIES, REGIONS
 from console.bank.response import ANGLE, ANGLES, FAMILY, Truth
 from decisioning import credentials, identity
 from decisioning.api.serializers import Context
-from decisioning.models import Account, Consent, Customer, FeatureRow, ModelVersion, Outcome, SessionLease, Transaction
+from decisioning.models import (
+    Account,
+    Consent,
+    Customer,
+    FeatureRow,
+    FeatureVector,
+    ModelVersion,
+    Outcome,
+    SessionLease,
+    Transaction,
+)
 from decisioning.models import Decision as DecisionRow
 from fairness.models import FairnessAudit
 from offers import audit
@@ -202,6 +214,7 @@ def test_a_killed_seeding_goes_on_and_a_complete_one_adds_nothing(var: Path) -> 
     _access_tells_what_works(var)
     _protected_attributes_lie_in_the_vault_alone()
     _nothing_was_learned_twice()
+    _the_export_of_the_day_keeps_what_is_told_fresh()
     with pytest.raises(seeding.AnotherSeed):
         seeding.seed(seeding.Plan(300, 8), progress=lambda *_: None)
 
@@ -228,6 +241,19 @@ def _protected_attributes_lie_in_the_vault_alone() -> None:
     assert 270 <= counts["gender"] < 300  # some are not recorded
     for values in FeatureRow.objects.values_list("values", flat=True):
         assert not {"gender", "region", "birth_date", "age", "age_band"} & set(values)
+
+
+def _the_export_of_the_day_keeps_what_is_told_fresh() -> None:
+    """Only what is due is told again, and only once; the next vectors are made for that day."""
+    tomorrow = timezone.now() + timedelta(hours=20)
+    before = FeatureRow.objects.count()
+    told = feed.send(tomorrow)
+    assert told == FeatureRow.objects.count() - before
+    assert set(FeatureRow.objects.filter(known_at=tomorrow).values_list("group", flat=True)) == {
+        "account_state", "recent_activity", "spend_behaviour",
+    }  # fmt: skip
+    assert FeatureVector.objects.filter(as_of=tomorrow).count() == 300
+    assert feed.send(tomorrow) == 0
 
 
 def _nothing_was_learned_twice() -> None:
