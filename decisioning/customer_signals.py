@@ -74,7 +74,6 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         # Those of repeats too: whoever repeats may have died between the commit and the refresh.
         customers=frozenset(customer for _, _, customer in good),
-        given=frozenset(customer for _, event, customer in good if event.type == "bureau_refresh"),
     )
 
 

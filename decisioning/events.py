@@ -26,14 +26,12 @@ class Rejection:
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of a batch: `fresh` are the indices of events that are new, and what is neither fresh nor rejected
-    was a duplicate. `customers` are those whose online profile the caller has to refresh, `given` those among them of
-    whom a source said a value."""
+    was a duplicate. `customers` are those whose online profile the caller has to refresh."""
 
     fresh: frozenset[int] = frozenset()
     duplicates: int = 0
     rejected: Sequence[Rejection] = ()
     customers: frozenset[int] = frozenset()
-    given: frozenset[int] = frozenset()
 
     @property
     def accepted(self) -> int:
@@ -46,7 +44,6 @@ class Accepted:
             self.duplicates + other.duplicates,
             sorted([*self.rejected, *other.rejected], key=lambda rejection: rejection.index),
             self.customers | other.customers,
-            self.given | other.given,
         )
 
 
