@@ -17,7 +17,7 @@ from decisioning.bandit.posterior import CorruptPosterior, Posterior
 from decisioning.features.online import Versions
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan, compile_release, complete
-from decisioning.propensity.scoring import PropensityModel, UnreadableModel
+from decisioning.propensity.scoring import OtherGroupVersion, PropensityModel, UnreadableModel
 from offers import snapshot
 from offers.models import Release, Stop
 
@@ -33,7 +33,8 @@ class NoRelease(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What a decision runs on. `posterior_position` is its version in the reward log."""
+    """What a decision runs on. `posterior_position` is its version in the reward log; `stops` are the open ones and a
+    live model that is refused."""
 
     plan: Plan
     posterior: Posterior
@@ -72,8 +73,22 @@ def _refreshed(held: Engine | None, versions: Versions) -> Engine:
         posterior = held.posterior
     else:
         posterior = complete(_posterior(versions.posterior), current)
-    stops = held.stops if held and held.stop_epoch == versions.stop_epoch else open_stops()
+    same = held and held.plan is current and held.stop_epoch == versions.stop_epoch
+    stops = held.stops if held and same else open_stops() | _refused(current)
     return Engine(current, posterior, posterior.version, stops, versions.stop_epoch)
+
+
+def _refused(plan: Plan) -> frozenset[tuple[str, str]]:
+    """A model that was trained on other feature groups than those of today counts as stopped. As a stop it is recorded
+    with each decision, and an older decision, whose groups were the model's own, still replays with it."""
+    if plan.model is None:
+        return frozenset()
+    try:
+        plan.model.require_current()
+    except OtherGroupVersion as error:
+        logger.error("decisions degrade, because the live model is refused: %s", error)
+        return frozenset({("model", plan.model.name)})
+    return frozenset()
 
 
 def open_stops() -> frozenset[tuple[str, str]]:

@@ -28,12 +28,14 @@ ON CONFLICT (customer_id) DO UPDATE
 def score_population(now: datetime, progress: Callable[[int, int], None] | None = None) -> int:
     """Score every customer; returns how many. A chunk is committed by itself, so that a kill loses one chunk.
 
-    Raises NoRelease where there is no release with a model, or AlreadyRunning.
+    Raises NoRelease where there is no release with a model, OtherGroupVersion where decisions refuse it, or
+    AlreadyRunning.
     """
     live = live_row()
     plan = runtime.plan(live.number) if live else None
     if plan is None or plan.model is None:
         raise runtime.NoRelease("no model is live: there is nothing to score with")
+    plan.model.require_current()
     with jobs.running("score", {"model": plan.model.name}, now) as job:
         job.total = population.size()
         for chunk in population.chunks(_NAMES, now):

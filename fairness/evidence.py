@@ -16,7 +16,7 @@ from decisioning import impact, runtime
 from decisioning.impact import Labels, Reach, Simulation
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan
-from decisioning.propensity.scoring import UnreadableModel
+from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
 from fairness import dataset, parity, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
@@ -106,15 +106,19 @@ def _candidate(change: ChangeRequest) -> _Candidate:
 
 
 def _require_model(content: snapshot.Content) -> None:
-    """A release that names a model which cannot be loaded would silently run without one."""
+    """A release that names a model which cannot be loaded, or is refused, would silently run without one."""
     for name, value in content["model"].items():
         path = f"/model/{name}/sha256"
         if not ModelVersion.objects.filter(name=name, sha256=value["sha256"]).exists():
             raise InvalidContent([Fault(path, "dangling", f"there is no model {name} with it")])
         try:
-            runtime.model(value["sha256"])
+            model = runtime.model(value["sha256"])
+            if model:
+                model.require_current()
         except UnreadableModel as fault:
             raise InvalidContent([Fault(path, "unreadable", str(fault))]) from fault
+        except OtherGroupVersion as fault:
+            raise InvalidContent([Fault(path, "outdated", str(fault))]) from fault
 
 
 def _eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> dict[str, list[Change]]:

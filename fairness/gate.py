@@ -27,7 +27,8 @@ class FairnessFailed(PermissionError):
 def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "") -> Release:
     """Approve a change and publish the release that it makes, all or nothing.
 
-    Raises what offers.approvals.approve raises, NoEvidence, FairnessFailed or UnknownModel; nothing has happened then.
+    Raises what offers.approvals.approve raises, NoEvidence, FairnessFailed, UnknownModel or OtherGroupVersion; nothing
+    has happened then.
     """
     with transaction.atomic():
         publishing.lock()

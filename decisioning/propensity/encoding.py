@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP
 from offers.types import Creative, Offer
 
 Kind = Literal["number", "flag", "category", "set_size"]
@@ -24,6 +25,7 @@ PAIR_COLUMNS = {
     "viewed_this_offer": "Looked at this card in the session",
     "affinity_of_family": "Affinity to this family of cards",
 }
+_PAIR_GROUPS = {"viewed_this_offer": SESSION_GROUP, "affinity_of_family": "product_affinity"}
 
 
 class ColumnOrder(ValueError):
@@ -167,6 +169,13 @@ class Encoder:
             if self._pairs:
                 self._set_pairs(matrix[at : at + 1], known, static, (int(index[at]),))
         return matrix
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The feature groups that its columns read, in the register's order."""
+        read = {ATTRIBUTES[column.name].group for column in self.columns if column.source == "customer"}
+        read |= {_PAIR_GROUPS[column.name] for column in self.columns if column.source == "pair"}
+        return tuple(group for group in GROUPS if group in read)
 
     @property
     def names(self) -> tuple[str, ...]:

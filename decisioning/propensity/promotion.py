@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decisioning.models import ModelVersion
+from decisioning.propensity.scoring import PropensityModel
 
 Status = ModelVersion.Status
 
@@ -14,14 +15,14 @@ class UnknownModel(LookupError):
 def promote(name: str, sha256: str) -> None:
     """The champion retires and this model takes its place; a retired one may come back. Call inside a transaction.
 
-    Raises UnknownModel.
+    Raises UnknownModel, or OtherGroupVersion where it was trained on feature groups that mean something else now.
     """
-    found = ModelVersion.objects.select_for_update().filter(name=name, sha256=sha256).values_list("pk", flat=True)
-    chosen = found.first()
+    chosen = ModelVersion.objects.select_for_update().filter(name=name, sha256=sha256).first()
     if chosen is None:
         raise UnknownModel(f"there is no model {name} with sha256 {sha256}")
-    ModelVersion.objects.filter(status=Status.CHAMPION).exclude(pk=chosen).update(status=Status.RETIRED)
-    ModelVersion.objects.filter(pk=chosen).update(status=Status.CHAMPION)
+    PropensityModel.from_bytes(bytes(chosen.content)).require_current()
+    ModelVersion.objects.filter(status=Status.CHAMPION).exclude(pk=chosen.pk).update(status=Status.RETIRED)
+    ModelVersion.objects.filter(pk=chosen.pk).update(status=Status.CHAMPION)
 
 
 def retire() -> None:

@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from decisioning.propensity.encoding import Encoder, FloatArray, OfferRow, Static, arm_row, offer_row
 from decisioning.propensity.precision import rounded
+from offers.register import GROUPS
 from offers.types import Release
 
 FORMAT = 1
@@ -30,6 +31,17 @@ Prepared = Static
 
 class UnreadableModel(ValueError):
     """The stored bytes are not a propensity model of this format."""
+
+
+class OtherGroupVersion(ValueError):
+    """A feature group has another meaning now than when the model was trained on it."""
+
+    def __init__(self, model: str, group: str, trained: int) -> None:
+        now = GROUPS[group].version
+        super().__init__(f"{model} was trained on version {trained} of {group}, which is at version {now}: train anew")
+        self.model = model
+        self.group = group
+        self.trained = trained
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,18 @@ class PropensityModel:
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def group_versions(self) -> Mapping[str, int]:
+        """The feature groups that it reads and the version of each that it was trained on: 1 where it names none."""
+        named = self.report.get("group_versions", {})
+        return {group: named.get(group, 1) for group in self.encoder.groups}
+
+    def require_current(self) -> None:
+        """Raise OtherGroupVersion where a group that it reads means something else today."""
+        for group, trained in self.group_versions.items():
+            if trained != GROUPS[group].version:
+                raise OtherGroupVersion(self.name, group, trained)
 
     def prepare(self, rows: Sequence[OfferRow]) -> Prepared:
         """What is fixed for a release, computed once; `index` of `score` counts in the order of `rows`."""

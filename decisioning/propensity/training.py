@@ -104,6 +104,7 @@ def train(
         "seed": seed,
         "parameters": settings,
         "columns": list(encoder.names),
+        "group_versions": {group: register.GROUPS[group].version for group in encoder.groups},
         "gain": dict(zip(encoder.names, booster.feature_importance("gain").tolist(), strict=True)),
         "training_sha256": _training_hash(encoder, matrix, accepted, settings),
     }

@@ -20,6 +20,7 @@ from tests.factories import (
     author_of_anything,
     clause,
     make_bank,
+    make_model,
     make_user,
     propose,
     rule,
@@ -175,8 +176,8 @@ def test_the_newest_evidence_counts(author: User, checker: User) -> None:
 
 def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None:
     approve_content()
-    for name, sha in (("first", "1" * 64), ("second", "2" * 64)):
-        _model(name, sha)
+    for name in ("first", "second"):
+        sha = make_model(name, "debt_to_income").sha256
         change = propose([Item("model", name, {"title": name, "sha256": sha})], author=author)
         _evidence(change)
         gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
