@@ -20,7 +20,6 @@ from offers.register import ATTRIBUTES
 # The forest that tells unusual activity is another matter than what it is told from.
 _DERIVED: Final[Mapping[str, Derived]] = derived()
 _EXTREME: Final = {"max": "the newest", "min": "the first"}
-_COLUMNS: Final = {"occurred_at": "moment", "opened_at": "opening"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _aggregated(found: Aggregate | Reported | Members) -> str:
         return f"from {words(found.type)} signals, of each {words(found.key)} the newest {words(found.value)}"
     if isinstance(found, Reported):
         return f"the newer of what sources and {words(found.type)} signals say"
-    return "from " + listed([_measure(measure) for measure in found.over])
+    return f"from {listed([_measure(measure) for measure in found.over])}; where there is none, as a source says"
 
 
 def _measure(measure: Measure) -> str:
@@ -76,7 +75,9 @@ def _measure(measure: Measure) -> str:
         of += f" of the last {f'{measure.days} days' if measure.days > 1 else '24 hours'}"
     if measure.how == "count":
         return f"the number of {of}"
-    column = _COLUMNS.get(measure.column) or words(measure.column.removesuffix("_units"))
+    column = words(measure.column.removesuffix("_units"))
+    if measure.column == "occurred_at":
+        column = "opening" if measure.source == "accounts" else "moment"
     return f"the sum of {column} over {of}" if measure.how == "sum" else f"{_EXTREME[measure.how]} {column} of {of}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from console.bank import changes, customers, events, history, staff
+from console.bank import changes, customers, events, first_night, history, staff
 from console.bank.changes import Proposal
 from console.bank.people import CHUNK
 from console.bank.sessions import MOST_VISITORS
@@ -68,6 +68,7 @@ def seed(plan: Plan, *, progress: Progress) -> None:
         _live(range(plan.sessions, plan.sessions + plan.later), plan, progress)
         _changes("changes in review", changes.OPEN, progress)
         _audit(progress)
+        _first_night(progress)
 
 
 @contextmanager
@@ -157,3 +158,10 @@ def _audit(progress: Progress) -> None:
     if not FairnessAudit.objects.filter(source=audit.DECISIONS).exists():
         audit.audit(timezone.now())
     progress("fairness audit", 1, 1)
+
+
+def _first_night(progress: Progress) -> None:
+    progress("checks of the first night", 0, 1)
+    if first_night.pending():
+        first_night.run(timezone.now())
+    progress("checks of the first night", 1, 1)

@@ -114,23 +114,13 @@ def _group(row: GroupFreshness, used: Used, drifts: Mapping[str, Drift]) -> dict
         "lag": row.lag_seconds,
         "ages": ages,
         "of_decisions": row.customers is None,
-        "state": _state(row),
+        "state": row.state,
         "coverage": row.coverage,
         "reading": next((one for one in ("shifted", "watch", "stable", "not enough") if one in readings), ""),
         "moved": sum(reading in ("watch", "shifted") for reading in readings),
         "attributes": len(names),
         "uses": len({(user.kind, user.key) for name in names for user in used[name]}),
     }
-
-
-def _state(row: GroupFreshness) -> str:
-    """One word for the page; that one in twenty customers is past the limit makes a group stale."""
-    ages = row.customers or row.served
-    if ages is None:
-        return "not known"
-    if row.customers and ages.p95 > row.limit_seconds:
-        return "stale"
-    return "late" if row.kept is False else "fresh"
 
 
 def _drifting(drift: Drift) -> dict[str, Any]:

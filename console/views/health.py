@@ -13,9 +13,14 @@ from redis.exceptions import RedisError
 
 from console.access import SignedInRequest, allowed
 from console.engine import engine
-from decisioning import activity, store
+from console.templatetags.console import listed
+from decisioning import activity, dead_letters, store
+from decisioning.features import footprint, freshness, skew
+from decisioning.features.footprint import Footprint
+from decisioning.features.freshness import GroupFreshness
 from decisioning.models import ApiKey, Job, ModelVersion, Outcome, RewardWork
 from decisioning.models import Posterior as Checkpoint
+from offers import roles
 
 SLOW_LEARNER = 10.0  # seconds that an outcome may wait before the page says so
 
@@ -25,7 +30,8 @@ def index(request: SignedInRequest) -> HttpResponse:
     now = timezone.now()
     hour = activity.newest(now - timedelta(hours=1))
     learning = _learning()
-    dependencies = [_postgres(), _redis(), _learner(learning)]
+    groups, checked = freshness.now(now), skew.state(now)
+    dependencies = [_postgres(), _redis(), _learner(learning), _features(groups, checked)]
     return render(
         request,
         "operations/health.html",
@@ -33,6 +39,14 @@ def index(request: SignedInRequest) -> HttpResponse:
             "dependencies": dependencies,
             "summary": next((row["state"] for row in dependencies if row["state"] != "up"), "up"),
             "learning": learning,
+            "features": {
+                "groups": len(groups),
+                "within": sum(row.state in ("fresh", "not known") for row in groups),
+                "skew": checked,
+                "letters": sum(dead_letters.counts().values()),
+                "footprint": _footprint(),
+                "sees_letters": roles.may(request.user, "see:dead_letters"),
+            },
             "model": ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION)
             .values("name", "trained_at", "sha256")
             .first(),
@@ -75,6 +89,23 @@ def _learner(learning: dict[str, Any]) -> dict[str, str]:
     if waits is not None and waits > SLOW_LEARNER:
         return {"name": "Learner", "state": "degraded", "detail": f"the oldest outcome has waited {waits:.0f} s"}
     return {"name": "Learner", "state": "up", "detail": f"{learning['waiting']} outcomes wait"}
+
+
+def _features(groups: list[GroupFreshness], checked: skew.State) -> dict[str, str]:
+    """Degraded where values are served that are old, or that are not what history says."""
+    behind = [row.group.meaning for row in groups if row.state in ("stale", "late")]
+    if checked.state in ("red", "late"):
+        return {"name": "Features", "state": "degraded", "detail": checked.detail}
+    if behind:
+        return {"name": "Features", "state": "degraded", "detail": f"stale or late: {listed(behind)}"}
+    return {"name": "Features", "state": "up", "detail": "every group within its limit"}
+
+
+def _footprint() -> Footprint | None:
+    try:
+        return footprint.measure()
+    except RedisError:
+        return None
 
 
 def _learning() -> dict[str, Any]:

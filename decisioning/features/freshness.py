@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 from django.db import connection
@@ -34,6 +35,7 @@ SELECT DISTINCT ON (found.customer_id) found.made_at, found.content FROM places 
 """
 
 Floats = NDArray[np.float64]
+State = Literal["fresh", "stale", "late", "not known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ class GroupFreshness:
     def kept(self) -> bool | None:
         """Whether the promise is kept now; None where it is not measured here."""
         return None if self.lag_seconds is None else self.lag_seconds <= self.promise_seconds
+
+    @property
+    def state(self) -> State:
+        """In one word. A group is stale where more than one in twenty customers is past its limit, and late where its
+        tier's promise is not kept."""
+        if self.customers is not None and self.customers.p95 > self.limit_seconds:
+            return "stale"
+        if self.kept is False:
+            return "late"
+        return "not known" if self.customers is None and self.served is None else "fresh"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], frozenset[str], int], ...] = (
     ("customer", ("C0000000",), CHECKERS, 26),
     ("quality", (), CHECKERS, 9),
     ("dead_letters", (), CHECKERS, 9),
-    ("health", (), EVERYBODY, 15),
+    ("health", (), EVERYBODY, 24),
 )
 
 

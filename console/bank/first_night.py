@@ -1,0 +1,46 @@
+"""What every night and every stream bring to a bank that has lived a while: the checks of the night, and a few events
+that a producer got wrong. So no page of the data is empty on the demo's first day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from console.bank.events import SOURCE
+from decisioning import store
+from decisioning.features import skew, statistics
+from decisioning.models import Customer, SkewCheck
+from decisioning.quality import tables
+from decisioning.streams.redis_streams import FIELD
+
+
+def pending() -> bool:
+    return not SkewCheck.objects.exists()
+
+
+def run(now: datetime) -> None:
+    """Send the wrong events, then measure, compute again and check. Raises RedisError or jobs.AlreadyRunning."""
+    for body in _wrong_events(now):
+        store.client().xadd(store.SIGNALS, {FIELD: body})
+    statistics.measure(now)
+    skew.check(now)
+    tables.check(now)
+
+
+def _wrong_events(now: datetime) -> list[bytes]:
+    """A customer nobody knows, a sum written as text, an event of last spring, and a line that is no JSON."""
+    rows = Customer.objects.filter(source=SOURCE, external_id__isnull=False).order_by("id")
+    customer = rows.values_list("external_id", flat=True).first()
+    purchase: dict[str, Any] = {
+        "event_id": "pos-7713", "customer_id": customer, "type": "transaction", "occurred_at": now.isoformat(),
+        "payload": {"amount": 48.2, "mcc": "5812"},
+    }  # fmt: skip
+    old = (now - timedelta(days=200)).isoformat()
+    return [
+        orjson.dumps({**purchase, "event_id": "pos-7714", "customer_id": "C-0"}),
+        orjson.dumps({**purchase, "event_id": "pos-7715", "payload": {"amount": "48,20"}}),
+        orjson.dumps({**purchase, "event_id": "pos-7716", "occurred_at": old}),
+        b"pos-7717;transaction;48.20",
+    ]
