@@ -29,7 +29,7 @@ import numpy as np
 from django.db import connection
 
 from decisioning import decision_log
-from decisioning.features import fold, history
+from decisioning.features import fold, forests, history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.fold import Row
 from decisioning.features.ledger import readable_groups
@@ -229,7 +229,9 @@ def _vectors(found: Sequence[_Served], before: timedelta) -> Iterator[Vector]:
     moments = [served.vector_at - before for served in found]
     customers = np.array([served.request.customer for served in found], dtype=np.int64)
     at = np.array([moment.replace(tzinfo=None) for moment in moments], dtype="datetime64[us]")
-    for moment, row in zip(moments, history.as_of(Postgres(), history.spine(customers, at)).to_pylist(), strict=True):
+    held = forests.kept(min(moments), max(moments))
+    rows = history.as_of(Postgres(), history.spine(customers, at), forests=held).to_pylist()
+    for moment, row in zip(moments, rows, strict=True):
         yield Vector(moment, _groups(row))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisioning.features import forests, history
+from decisioning import decision_log, serve
+from decisioning.features import forests, history, materialise, skew
 from decisioning.features.derived import derived
 from decisioning.features.derived.column import Column
 from decisioning.features.derived.unusual import (
@@ -26,9 +28,9 @@ from decisioning.features.derived.unusual import (
     fit,
 )
 from decisioning.features.engines.postgres import Postgres
-from decisioning.models import ActivityForest, FeatureRow
-from offers.register import ATTRIBUTES, RULE_ONLY
-from tests.factories import NOW, make_bank
+from decisioning.models import ActivityForest, Customer, Decision, FeatureRow
+from offers.register import ATTRIBUTES, RULE_ONLY, attributes
+from tests.factories import NOW, approve_content, make_bank
 
 
 def _population(size: int, seed: int = 0) -> dict[str, Column]:
@@ -51,6 +53,7 @@ def _with(columns: dict[str, Column], **values: float) -> dict[str, Column]:
     return {name: np.array([column[0], values.get(name, column[0])]) for name, column in columns.items()}
 
 
+SPENDING = {each.name for each in attributes(group="spend_behaviour")}
 FOREST = fit(_population(3_000), seed=5)
 
 
@@ -154,29 +157,60 @@ def test_forests_of_a_time_that_nothing_is_checked_against_go() -> None:
     assert ActivityForest.objects.count() == 2
 
 
-@pytest.mark.django_db
-def test_the_population_is_flagged_by_a_forest_of_a_sample_of_it() -> None:
-    people = make_bank(FEWEST + 50)
-    spent = [
-        {name: value for name, value in zip(INPUTS, row, strict=True) if ATTRIBUTES[name].group == "spend_behaviour"}
-        for row in np.round(np.column_stack(list(_population(len(people)).values())), 4).tolist()
-    ]
+def _bank(now: datetime) -> list[int]:
+    """Customers whose bank tells what they spend."""
+    people = make_bank(FEWEST + 50, now=now)
+    rows = np.round(np.column_stack(list(_population(len(people)).values())), 4).tolist()
     FeatureRow.objects.filter(group="spend_behaviour").delete()
     FeatureRow.objects.bulk_create(
         FeatureRow(
-            customer_id=customer, group="spend_behaviour", version=1, occurred_at=NOW, known_at=NOW, values=values
+            customer_id=customer, group="spend_behaviour", version=1, occurred_at=now, known_at=now,
+            values={name: value for name, value in zip(INPUTS, row, strict=True) if name in SPENDING},
         )
-        for customer, values in zip(people, spent, strict=True)
-    )
+        for customer, row in zip(people, rows, strict=True)
+    )  # fmt: skip
+    return people
+
+
+def _flags(people: list[int], now: datetime, held: Forests | None = None) -> list[bool | None]:
+    spine = history.spine(np.array(people), np.datetime64(now.replace(tzinfo=None)))
+    flags: list[bool | None] = history.as_of(Postgres(), spine, forests=held)["unusual_activity"].to_pylist()
+    return flags
+
+
+@pytest.mark.django_db
+def test_the_population_is_flagged_by_a_forest_of_a_sample_of_it() -> None:
+    people = _bank(NOW)
     forest = forests.renew_if_due(Postgres(), NOW)
     assert forest is not None
     assert forests.renew_if_due(Postgres(), NOW + timedelta(days=6)) is None
-    spine = history.spine(np.array(people), np.datetime64(NOW.replace(tzinfo=None)))
-    flags = history.as_of(Postgres(), spine, forests=forests.kept(NOW, NOW))["unusual_activity"]
+    flags = _flags(people, NOW, forests.kept(NOW, NOW))
     assert len(forest.rows) == len(people)
-    assert flags.null_count == 0
-    assert 0 < sum(flags.to_pylist()) < len(people) / 20
-    assert history.as_of(Postgres(), spine)["unusual_activity"].null_count == len(people)
+    assert set(flags) == {True, False}
+    assert sum(map(bool, flags)) < len(people) / 20
+    assert set(_flags(people, NOW)) == {None}
+
+
+@pytest.mark.django_db
+def test_a_flag_that_was_served_is_what_history_gives_again() -> None:
+    people = _bank(timezone.now())
+    approve_content(now=timezone.now())
+    now = timezone.now()
+    materialise.population(now)
+    flags = _flags(people, now, forests.kept(now, now))
+    unusual, usual = people[flags.index(True)], people[flags.index(False)]
+    for customer in (unusual, usual):
+        name = Customer.objects.get(pk=customer).external_id
+        assert name
+        answer = serve.ask(serve.Ask(name, "s", "web", "home", 1, {}), timezone.now())
+        known = decision_log.inputs(Decision.objects.get(id=str(answer.decision_id)))[1]
+        assert known.attributes["unusual_activity"] is (customer == unusual)
+    soon = timezone.now() + timedelta(minutes=2)
+    check = skew.check(soon, 10)
+    assert (check.decisions, check.mismatches) == (2, {})
+    check.delete()  # the next one looks at the same decisions
+    ActivityForest.objects.all().delete()
+    assert skew.check(soon, 10).mismatches == {"unusual_activity": 2}
 
 
 @pytest.mark.django_db
