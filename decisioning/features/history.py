@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +73,24 @@ def as_of(engine: Engine, spine: pa.Table, *, forests: Forests | None = None) ->
     values.derive(forests)
     columns = {"entry": spine["entry"].combine_chunks(), **values.columns()}
     return pa.Table.from_arrays([columns[name] for name in COLUMNS.names], schema=COLUMNS)
+
+
+def groups(row: Mapping[str, Any]) -> dict[str, tuple[float, dict[str, Any]]]:
+    """A row of `as_of` as a decision holds what it knows: group to since when it is true (epoch seconds) and the values
+    that are known; members of a set in a list."""
+    known: dict[str, tuple[float, dict[str, Any]]] = {}
+    for group in STORED_GROUPS:
+        since = row[since_column(group)]
+        if since is not None:
+            told = ((each, row[each.name]) for each in attributes(group=group))
+            known[group] = since, {each.name: _held(each, value) for each, value in told if value is not None}
+    return known
+
+
+def _held(declared: Attribute, value: Any) -> Any:
+    if declared.type != "set":
+        return value
+    return value.split("|") if value else []
 
 
 class _Values:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from decisioning.features.measures import Source
 from offers.register import ATTRIBUTES, CARD_KINDS, GROUPS, SESSION_GROUP, AttributeType
 
 ColumnType = Literal["int64", "float64", "bool", "string", "timestamp"]
@@ -21,7 +22,7 @@ _TYPES: Mapping[AttributeType, ColumnType] = {
 }
 _TIMES: Columns = {"occurred_at": "timestamp", "known_at": "timestamp"}
 
-EVENTS: Mapping[str, Columns] = MappingProxyType(
+EVENTS: Mapping[Source, Columns] = MappingProxyType(
     {
         # An amount is in currency; positive is money out.
         "transactions": {"customer_id": "int64", **_TIMES, "amount": "float64", "category": "string"},

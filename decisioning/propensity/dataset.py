@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC
+from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from decisioning import decision_log, runtime
+from decisioning.features import history
+from decisioning.features.engines.postgres import Postgres
+from decisioning.features.history import Engine
+from decisioning.known import held
+from decisioning.models import Consent, LoggedDecision, Outcome
 from decisioning.models import Decision as DecisionRow
-from decisioning.models import FeatureRow, LoggedDecision, Outcome
 from decisioning.propensity.encoding import OfferRow, arm_row, offer_row
 from decisioning.propensity.training import Example
 from offers.types import Release
@@ -61,8 +68,9 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
             )
 
 
-def from_logged(source: str, release: Release, *, per_arm: bool) -> list[Example]:
-    """One example for each loaded decision with a live arm, with the features known at its moment.
+def from_logged(source: str, release: Release, *, per_arm: bool, engine: Engine | None = None) -> list[Example]:
+    """One example for each loaded decision with a live arm, with the features known at its moment; `engine` reads them,
+    Postgres unless another is given.
 
     Raises NothingLogged where nothing was loaded from `source`, or no arm of it is live.
     """
@@ -75,39 +83,38 @@ def from_logged(source: str, release: Release, *, per_arm: bool) -> list[Example
     examples: list[Example] = []
     for start in range(0, logged.count(), _CHUNK):
         rows = list(logged[start : start + _CHUNK])
-        history = _history([row.customer_id for row in rows])
         examples.extend(
             Example(
                 customer=row.customer_id,
-                attributes=_known_at(history[row.customer_id], row.known_at),
+                attributes=attributes,
                 row=_row(release, row.arm, per_arm),
                 accepted=row.reward > 0,
                 logged_probability=row.action_probability,
                 at=row.occurred_at,
             )
-            for row in rows
+            for row, attributes in zip(rows, _known_then(rows, engine or Postgres()), strict=True)
         )
     return examples
 
 
-History = list[tuple[datetime, dict[str, object]]]  # known at, values of one group; oldest first
+def _known_then(rows: list[LoggedDecision], engine: Engine) -> Iterator[dict[str, Any]]:
+    """The attributes that each of these decisions could have used: what was known when the bank decided, under the
+    consents that hold now and the ages of then. A later value would be the future."""
+    customers = np.array([row.customer_id for row in rows], dtype=np.int64)
+    moments = [row.occurred_at for row in rows]
+    at = np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], dtype="datetime64[us]")
+    levels = _levels({row.customer_id for row in rows})
+    table = history.as_of(engine, history.spine(customers, at))
+    for row, known in zip(rows, table.to_pylist(), strict=True):
+        yield held(history.groups(known), levels[row.customer_id], row.occurred_at.timestamp()).attributes
 
 
-def _history(customers: list[int]) -> dict[int, History]:
-    history: dict[int, History] = defaultdict(list)
-    rows = FeatureRow.objects.filter(customer_id__in=customers).order_by("known_at")
-    for customer, known_at, values in rows.values_list("customer_id", "known_at", "values"):
-        history[customer].append((known_at, values))
-    return history
-
-
-def _known_at(history: History, moment: datetime) -> dict[str, object]:
-    """The latest value of each group that was known when the bank decided: a later one would be the future."""
-    attributes: dict[str, object] = {}
-    for known_at, values in history:
-        if known_at <= moment:
-            attributes.update(values)
-    return attributes
+def _levels(customers: Collection[int]) -> Mapping[int, set[str]]:
+    granted = Consent.objects.filter(customer_id__in=customers, purpose="personalisation", granted=True)
+    levels: dict[int, set[str]] = defaultdict(set)
+    for customer, level in granted.values_list("customer_id", "channel"):
+        levels[customer].add(f"personalisation:{level}")
+    return levels
 
 
 def _row(release: Release, arm: str, per_arm: bool) -> OfferRow:
