@@ -47,5 +47,5 @@ def given(group: str) -> Columns:
 
 
 TABLES: Mapping[str, Columns] = MappingProxyType(
-    {**EVENTS, **{f"given_{group}": given(group) for group in STORED_GROUPS}}
+    dict(EVENTS.items()) | {f"given_{group}": given(group) for group in STORED_GROUPS}
 )

@@ -21,7 +21,7 @@ SOURCES = ("bureau", "core_banking", "application", "crm", "a list", "")
 # In the units of a day: before and after the limit of either group, and often at the same moment.
 AGES = st.sampled_from([0, 0.5, 1, 1, 34, 35, 36, 40])
 
-VALUES = {
+VALUES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "credit_risk": {"credit_score": st.sampled_from([600.0, 700.0]), "credit_rating": st.sampled_from(["low", "high"])},
     "account_state": {"balance": st.sampled_from([1.0, 2.0]), "owns_home": st.booleans()},
 }
