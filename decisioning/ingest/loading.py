@@ -19,7 +19,7 @@ from decisioning.ingest.files import paths_of
 from decisioning.ingest.reading import read_export
 from decisioning.ingest.records import Batch
 from decisioning.ingest.references import resolve
-from decisioning.ingest.store import store
+from decisioning.ingest.store import store, withhold
 from decisioning.ingest.tally import Tally
 from decisioning.models import Job
 from decisioning.quality import results
@@ -114,12 +114,11 @@ def _take(batch: Batch, mapping: BankMapping, loaded: Loaded, start: int, protec
     """Resolve a batch, and write it if no earlier run has. The tables first, then the vault: a kill in between is
     mended by writing the batch again."""
     surrogates = resolve(batch, mapping)
+    loaded.withheld += withhold(batch, surrogates)
     if batch.number <= start:
         loaded.resumed += 1
     elif not batch.empty():
-        stored_batch = store(batch, mapping, surrogates, loaded.as_of)
-        surrogates = stored_batch.surrogates
-        loaded.withheld += stored_batch.withheld
+        surrogates = store(batch, mapping, surrogates, loaded.as_of)
         protected = [(surrogates[record.key], record.protected) for record in batch.customers if record.protected]
         protect(protected, loaded.as_of)
     loaded.touched.update(surrogates.values())

@@ -131,13 +131,16 @@ class _Reading:
         """The first row of each customer."""
         key, seen, own = section.cells["key"], self.seen["customers"], self._own_cells()
         held_against = tuple(expected(self.mapping, section.source, [("customers", section)], own))
+        shared = sum(other.source == section.source for _, other in self.mapping.sections()) > 1
 
         def take(row: Row, number: int, batch: Batch) -> None:
             batch.customers.append(self._customer(row, number))
 
         for block in self._blocks(section.source, _columns([key, *own])):
             keys = columns.read(key, block, self.lookups).values
-            first = block.among(~(seen.has(keys) | repeats(keys)))
+            # A row without a customer is told where the rest of it is read.
+            nobody = keys.is_null().to_numpy(zero_copy_only=False) & shared
+            first = block.among(~(seen.has(keys) | repeats(keys) | nobody))
             batch = self._batch(section.source, first, held_against)
             _take(first, batch, take)
             yield self._finished(batch)

@@ -7,7 +7,6 @@ withdrawn, and a customer's features of another day stay as history.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -82,18 +81,11 @@ ON CONFLICT (customer_id, decision_key) DO UPDATE SET arm = excluded.arm, reward
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """`surrogates` of the customers that the batch names; `withheld` posts, which their customers did not agree to."""
+def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: datetime) -> Surrogates:
+    """Write a batch whose references are resolved in one transaction; returns the surrogate keys with those of new
+    customers.
 
-    surrogates: Surrogates
-    withheld: int
-
-
-def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: datetime) -> Stored:
-    """Write a batch whose references are resolved in one transaction.
-
-    Months of transactions that have no partition yet get one.
+    Months of transactions that have no partition yet get one. Posts must be those of customers who agreed to it.
     """
     for month in pc.unique(pc.floor_temporal(batch.transactions["occurred_at"], unit="month")).to_pylist():
         partitions.ensure(month.date(), month.date(), ("transaction",))
@@ -108,8 +100,8 @@ def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: dat
         _accounts(batch.accounts, surrogates, as_of)
         _transactions(batch.transactions, surrogates, mapping.name)
         _decisions(batch.decisions, surrogates, mapping.name, as_of)
-        withheld = _posts(batch.posts, surrogates, mapping.name, as_of)
-    return Stored(surrogates, withheld)
+        _posts(batch.posts, surrogates, mapping.name, as_of)
+    return surrogates
 
 
 def _execute(statement: str, *values: Any) -> None:
@@ -171,22 +163,23 @@ def _transactions(table: pa.Table, surrogates: Surrogates, source: str) -> None:
         cursor.execute("TRUNCATE incoming_transaction")
 
 
-def _posts(records: Sequence[PostRecord], surrogates: Surrogates, source: str, as_of: datetime) -> int:
-    """Only the posts of customers who agreed to it are passed on; returns how many were not."""
-    owners = {surrogates[record.customer] for record in records}
+def withhold(batch: Batch, surrogates: Surrogates) -> int:
+    """Take the posts out of the batch whose customers have not agreed to their being read; returns how many."""
+    owners = {surrogates[record.customer] for record in batch.posts}
     agreed = set(
         Consent.objects.filter(
             customer_id__in=owners, purpose="personalisation", channel=posts.LEVEL, granted=True
         ).values_list("customer_id", flat=True)
     )
-    passed = [
-        NewPost(surrogates[record.customer], source, record.key, record.occurred_at, record.text)
-        for record in records
-        if surrogates[record.customer] in agreed
-    ]
-    if passed:
-        posts.keep(passed, as_of)
-    return len(records) - len(passed)
+    kept = [record for record in batch.posts if surrogates[record.customer] in agreed]
+    withheld = len(batch.posts) - len(kept)
+    batch.posts = kept
+    return withheld
+
+
+def _posts(records: Sequence[PostRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
+    if records:
+        posts.keep([NewPost(surrogates[r.customer], source, r.key, r.occurred_at, r.text) for r in records], as_of)
 
 
 def _decisions(records: Sequence[DecisionRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
 from decisioning import quality
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
+from decisioning.ingest import files, loading
+from decisioning.ingest.records import Batch
 from decisioning.models import Account, Customer, FeatureRow, Post, QualityCheck, Transaction
 from fairness import vault
 
@@ -256,6 +260,7 @@ def test_what_an_export_breaks_is_kept_with_its_rows_and_since_when(bank: Bank) 
     bank.load("core")
     failing = _failing("core_banking")
     assert ("account_state, as exported", "household_size") not in failing
+    assert since is not None
     assert failing["people file", "state"].failing_since == since < failing["people file", "state"].run_at
     assert failing["export", "customers"].expectation == "within 50% of the load before"
     bank.write("people.csv", "no;burden;state;people", "1;12%;New York;2", "2;3%;california;3", "3;12%;;1")
@@ -281,3 +286,89 @@ def test_a_source_is_summed_up_with_its_longest_failure(bank: Bank) -> None:
     failure = next(row for row in quality.latest("bureau") if not row.passed)
     assert (failure.subject, failure.column, failure.expectation) == ("scores file", "no", "refers to what was loaded")
     assert by_name["bureau"].failing_since == failure.failing_since
+
+
+SHOP = """
+name = "shop"
+as_of = 2026-11-05
+[source.lines]
+file = "lines-*.parquet"
+format = "parquet"
+[source.goods]
+file = "goods.csv"
+[lookup.aisle]
+source = "goods"
+key = "id"
+value = "aisle"
+[customers]
+source = "lines"
+key = "household"
+prefix = "S-"
+repeated = true
+[transactions]
+source = "lines"
+key = { columns = ["basket", "good"] }
+customer = "household"
+occurred_at = "at"
+amount = "paid"
+category = { column = "good", lookup = "aisle", values = { FRUIT = "groceries" }, default = "other" }
+"""
+
+
+def test_households_that_no_file_lists_are_those_who_bought_something(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text(SHOP)
+    (tmp_path / "goods.csv").write_text("id,aisle\n7,FRUIT\n8,SOAP\n")
+    at = pa.array([datetime(2026, 11, day, 9, 30, 0, 123456, UTC) for day in (1, 2, 3, 4)], pa.timestamp("ns", "UTC"))
+    for part, households in enumerate([[1, 2, 1, None], [2, 3, 2, 1]]):
+        lines = {
+            "household": households,
+            "basket": [part, part, part, part],
+            "good": [7, 8, 9, 7],
+            "paid": [1.5, 2.0, 0.0, 4.0],
+        }
+        pq.write_table(pa.table({**lines, "at": at}), tmp_path / f"lines-{part}.parquet")
+    rejects = tmp_path / "rejects.csv"
+    call_command("load", str(tmp_path / "shop.toml"), str(tmp_path), "--rejects", str(rejects), verbosity=0)
+    assert set(Customer.objects.values_list("external_id", flat=True)) == {"S-1", "S-2", "S-3"}
+    kept = Transaction.objects.order_by("transaction_key").values_list("transaction_key", "category", "amount")
+    assert list(kept) == [
+        ("0-7", "groceries", 1.5), ("0-8", "other", 2.0), ("0-9", "other", 0.0), ("1-7", "groceries", 1.5),
+        ("1-8", "other", 2.0), ("1-9", "other", 0.0),
+    ]  # fmt: skip
+    assert rejects.read_text().splitlines()[1:] == [
+        "lines-0.parquet,4,household,is missing",
+        "lines-1.parquet,4,basket,'1-7' is a duplicate",
+    ]
+
+
+def test_a_load_that_broke_off_ends_as_one_that_did_not(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches that were written are not written again, and their rejects are listed all the same."""
+    monkeypatch.setattr(files, "BLOCK_BYTES", 120)
+    bank.load("core")
+    header = (bank.folder / "moves.csv").read_text().splitlines()[0]
+    bank.write(
+        "moves.csv", header, *(f"1,{1 + n % 3},{n},a{1 + n % 2},2026-10-{1 + n % 28:02},{n}," for n in range(40))
+    )
+    written: list[int] = []
+    honest = loading.store
+
+    def break_off(batch: Batch, *rest: Any) -> Any:
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(batch.number)
+        return honest(batch, *rest)
+
+    monkeypatch.setattr(loading, "store", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        bank.load("moves")
+    part = Transaction.objects.count()
+    assert 0 < part < 20
+    monkeypatch.setattr(loading, "store", honest)
+    rejected = bank.load("moves")
+    good = [n for n in range(40) if (n % 3, n % 2) in {(0, 0), (1, 1)}]
+    assert (
+        sorted(int(key.split("-")[2]) for key in Transaction.objects.values_list("transaction_key", flat=True)) == good
+    )
+    assert len(rejected) == 40 - len(good)
+    keys = {(row.subject, row.column): row for row in quality.latest("ledger")}
+    assert keys["moves file", "iban"].rows == 40
