@@ -45,6 +45,7 @@ TYPES = tuple(_FIELDS)
 SESSION_TYPES = ("page_view", "card_view", "login")
 _CARDS_PAGE = "cards"
 _LIFE_EVENTS = {"new_mortgage": "new_mortgage_180d", "first_child": "first_child_180d"}
+_HAPPENS = ("large_purchase_7d", *_LIFE_EVENTS.values())
 
 
 def row(at: int, type_: str, payload: Mapping[str, Any]) -> Row:
@@ -177,7 +178,7 @@ def _recent(happened: Sequence[Row], told: Mapping[str, Any], now: int) -> dict[
         "complaint_30d": bool(since("m", 30)),
         "alerts_acknowledged_7d": len(since("a", 7)),
     }
-    variants = dict(member.split(":", 1) for member in told.get("experiments", ()))
+    variants = {name: variant for name, _, variant in (each.partition(":") for each in told.get("experiments", ()))}
     variants |= {each[2]: each[3] for each in happened if each[1] == "e"}
     if variants:
         values["experiments"] = sorted(f"{name}:{variant}" for name, variant in variants.items())
@@ -186,7 +187,8 @@ def _recent(happened: Sequence[Row], told: Mapping[str, Any], now: int) -> dict[
 
 def _account(happened: Sequence[Row], told: Mapping[str, Any], as_of: int, now: int) -> dict[str, Any]:
     """What signals change of the values `told`, which were computed `as_of` and had seen what happened until then."""
-    values: dict[str, Any] = {}
+    # Of a customer whose signals reach us, it is known that nothing of this has happened.
+    values: dict[str, Any] = {name: False for name in _HAPPENS if happened and name not in told}
     paid = large = None
     for each in happened:
         at, code, fresh = each[0], each[1], each[0] > as_of

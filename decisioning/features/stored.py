@@ -24,6 +24,9 @@ MATERIAL = ("bureau_refresh", "competitor_inquiry", "life_event")
 # These are laid over the vector as they happen. One that happened before the vector's moment and came after it is late.
 DATED = ("balance", "payment", "transaction")
 
+# A signal is known from the moment that its batch came in, and seen from its commit on: a vector of in between lacks it.
+UNDER_WAY = timedelta(seconds=5)
+
 _AGE = struct.Struct(">Q")
 # The rank says how new the snapshot is that a statement reads: a later one has a higher xmax or, where nothing began in
 # between, fewer transactions under way. So of two processes that read one customer's signals, Redis keeps the newer.
@@ -35,7 +38,7 @@ WITH snapshot AS MATERIALIZED (
   SELECT s.customer_id,
     json_agg(json_build_array((extract(epoch FROM s.occurred_at) * 1000000)::bigint, s.type, s.payload)
       ORDER BY s.occurred_at, s.event_id) FILTER (WHERE s.type = ANY(%(types)s)) AS events,
-    bool_or(s.known_at > v.as_of AND (s.type = ANY(%(material)s)
+    bool_or(s.known_at > v.as_of - %(under_way)s AND (s.type = ANY(%(material)s)
       OR (s.type = ANY(%(dated)s) AND s.occurred_at <= v.as_of))) AS behind
   FROM decisioning_signal s LEFT JOIN decisioning_featurevector v USING (customer_id)
   WHERE s.customer_id = ANY(%(customers)s) AND s.occurred_at > %(oldest)s
@@ -143,6 +146,7 @@ def rows(moment: bytes | None) -> list[Row]:
 def _parameters(customers: Collection[int], now: datetime) -> dict[str, Any]:
     return {
         "customers": list(customers), "types": list(fold.TYPES), "material": list(MATERIAL), "dated": list(DATED),
+        "under_way": UNDER_WAY,
         "session_types": list(fold.SESSION_TYPES), "oldest": now - timedelta(microseconds=fold.OLDEST),
         "session": now - timedelta(microseconds=fold.SESSION),
     }  # fmt: skip
