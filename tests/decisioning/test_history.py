@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.models import Customer, FeatureRow, Transaction
 from decisioning.partitions import ensure
+from tests.decisioning import bitemporal
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +56,21 @@ def test_what_was_known_only_later_does_not_leak_into_the_past() -> None:
     then, now = _as_of(customer, decided), _as_of(customer, NOW)
     assert (then["spend_90d"], then["credit_score"]) == (100.0, 640.0)
     assert (now["spend_90d"], now["credit_score"]) == (147.0, 500.0)
+
+
+def test_a_long_spine_worked_on_in_pieces_gives_the_same_table_in_its_own_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spine = bitemporal.spine(bitemporal.make(12), 60)
+    spine = spine.set_column(0, "entry", pa.array(range(1_000, 1_060)))
+    whole = history.as_of(Postgres(), spine)
+    monkeypatch.setattr(history, "PIECE", 7)
+    assert history.as_of(Postgres(), spine).equals(whole)
+    assert whole["entry"].to_pylist() == list(range(1_000, 1_060))
+
+
+def test_of_nobody_nothing_is_known() -> None:
+    nobody = history.spine(np.array([], dtype=np.int64), np.datetime64("2026-11-20"))
+    assert history.as_of(Postgres(), nobody).equals(history.COLUMNS.empty_table())
+    stranger = _as_of(987_654_321, NOW)
+    assert {name: value for name, value in stranger.items() if value is not None} == {"entry": 0}
