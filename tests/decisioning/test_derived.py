@@ -150,7 +150,11 @@ def test_the_balance_falls_by_what_goes_out_beyond_what_comes_in() -> None:
     assert _one("cash_flow_shortfall_30d", balance=300, balance_trend_90d=-300) == 0
 
 
-ACTIVE = {"days_since_last_transaction": 2, "spend_30d": 500, "spend_90d": 1500, "churn_risk": 0.05}
+ACTIVE = {
+    "days_since_last_transaction": 2, "spend_30d": 500, "spend_90d": 1500, "transactions_30d": 10,
+    "transactions_90d": 30, "churn_risk": 0.05,
+}  # fmt: skip
+FEWER = {"transactions_30d": 4, "transactions_90d": 24}
 
 
 @pytest.mark.parametrize(
@@ -162,8 +166,10 @@ ACTIVE = {"days_since_last_transaction": 2, "spend_30d": 500, "spend_90d": 1500,
         ({"tenure_months": 24}, "mature"),
         ({"tenure_months": 5, **ACTIVE, "days_since_last_transaction": 61}, "new"),
         ({"tenure_months": 24, **ACTIVE, "days_since_last_transaction": 60}, "churning"),
-        ({"tenure_months": 24, **ACTIVE, "spend_30d": 40, "spend_90d": 1040}, "churning"),
-        ({"tenure_months": 12, **ACTIVE, "spend_30d": 200, "spend_90d": 1200}, "at_risk"),
+        ({"tenure_months": 24, **ACTIVE, **FEWER, "spend_30d": 40, "spend_90d": 1040}, "churning"),
+        ({"tenure_months": 12, **ACTIVE, **FEWER, "spend_30d": 200, "spend_90d": 1200}, "at_risk"),
+        ({"tenure_months": 24, **ACTIVE, "spend_30d": 40, "spend_90d": 1040}, "mature"),
+        ({"tenure_months": 24, **ACTIVE, **FEWER}, "mature"),
         ({"tenure_months": 24, **ACTIVE, "complaint_30d": 1}, "at_risk"),
         ({"tenure_months": 24, **ACTIVE, "churn_risk": 0.5}, "at_risk"),
         ({"tenure_months": 24, **ACTIVE, "declined_transaction_30d": 1}, "mature"),
