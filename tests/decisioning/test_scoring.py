@@ -20,7 +20,7 @@ from decisioning import (
     signal_shapes,
     store,
 )
-from decisioning.features import materialise, scores
+from decisioning.features import materialise, scores, statistics
 from decisioning.models import Consent, Decision, FeatureRow, Job, ModelVersion, PrecomputedScore
 from decisioning.propensity import dataset
 from decisioning.propensity.encoding import OfferRow
@@ -145,6 +145,10 @@ def test_a_challenger_is_trained_on_impressions_only_and_is_not_champion() -> No
     made = ModelVersion.objects.get(name=name)
     assert made.status == "challenger"
     assert made.report["rows"] == 180
+    learned = statistics.training(name)
+    assert learned is not None
+    assert learned.rows == 180
+    assert learned.attributes["device_type"].counts == (180,)
     live = runtime.plan(1).release.model
     assert live is not None
     assert live[0] == "champion"
