@@ -8,7 +8,7 @@ version 7) is 1024 or more: the default of 64 costs half as much memory again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain, islice
 from typing import Any, Final
@@ -24,6 +24,8 @@ VERSIONS = "candor:versions"
 POSTERIOR = "candor:posterior"  # bytes of the latest posterior
 LEARNER_WOKEN = "candor:learner-woken"  # set while a wake-up of the learner is already queued
 REBUILDING = "candor:rebuilding"  # set while somebody rebuilds
+BEHIND = "candor:behind"  # a set: customers whose vector lacks what a signal said
+MATERIALISER_WOKEN = "candor:materialiser-woken"  # set while a wake-up for them is already queued
 SIGNALS = "candor:signals"  # a stream: what a bank adds here, Candor takes in and deletes
 
 SHARED_SECONDS = 7 * 24 * 3600  # of versions and posterior; `heal` renews them every few seconds
@@ -44,6 +46,13 @@ for at = 2, #ARGV, 2 do
   end
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+# Writes a field where what was read of it still stands.
+_EXCHANGE: Final = """
+if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 1
 """
 _BATCH = 500
 
@@ -75,35 +84,51 @@ def is_lease(field: bytes) -> bool:
 def put(rows: Iterable[tuple[str, Fields]]) -> int:
     """Write fields of customers (token, fields), each unless a newer one stands there; returns how many customers.
 
-    Commands go out while the answers to those before are under way, and without the client's pipeline, which takes
-    three times as long. Raises RedisError.
+    Raises RedisError.
     """
-    redis = client()
-    script = redis.script_load(_PUT)
-    connection: Any = redis.connection_pool.get_connection()
+    script = client().script_load(_PUT)
+    commands = (
+        (b"EVALSHA", script, 1, customer_key(token), CUSTOMER_SECONDS, *chain.from_iterable(fields.items()))
+        for token, fields in rows
+    )
+    return sum(1 for _ in _answers(commands))
+
+
+def held(tokens: Iterable[str], field: bytes) -> list[bytes | None]:
+    """One field of each of these customers. Raises RedisError."""
+    return list(_answers((b"HGET", customer_key(token), field) for token in tokens))
+
+
+def exchange(rows: Iterable[tuple[str, bytes, bytes]], field: bytes) -> list[bool]:
+    """Write a field of customers (token, what was read, what to write in its place); whether it still stood there.
+
+    Raises RedisError.
+    """
+    script = client().script_load(_EXCHANGE)
+    commands = (
+        (b"EVALSHA", script, 1, customer_key(token), CUSTOMER_SECONDS, field, old, new) for token, old, new in rows
+    )
+    return [bool(done) for done in _answers(commands)]
+
+
+def _answers(commands: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """What Redis answers to each command, in their order.
+
+    Commands go out while the answers to those before are under way, and without the client's pipeline, which takes
+    three times as long.
+    """
+    pool = client().connection_pool
+    connection: Any = pool.get_connection()
     try:
-        written = due = 0
-        rows = iter(rows)
-        while batch := list(islice(rows, _BATCH)):
-            connection.send_packed_command([b"".join([_command(script, *row) for row in batch])], check_health=False)
-            _answers(connection, due)
+        due, commands = 0, iter(commands)
+        while batch := list(islice(commands, _BATCH)):
+            packed = b"".join([hiredis.pack_command(command) for command in batch])
+            connection.send_packed_command([packed], check_health=False)
+            yield from (connection.read_response() for _ in range(due))
             due = len(batch)
-            written += due
-        _answers(connection, due)
-        return written
+        yield from (connection.read_response() for _ in range(due))
     except BaseException:
         connection.disconnect()  # answers that nobody has read would be taken for those to the next command
         raise
     finally:
-        redis.connection_pool.release(connection)
-
-
-def _command(script: str, token: str, fields: Fields) -> bytes:
-    parts: Any = (b"EVALSHA", script, 1, customer_key(token), CUSTOMER_SECONDS, *chain.from_iterable(fields.items()))
-    packed: bytes = hiredis.pack_command(parts)
-    return packed
-
-
-def _answers(connection: Any, due: int) -> None:
-    for _ in range(due):
-        connection.read_response()
+        pool.release(connection)

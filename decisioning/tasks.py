@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from decisioning import idempotency, learn, partitions, rebuild, retraining, scoring, store
-from decisioning.features import skew, statistics
+from decisioning.features import materialise, momentary, skew, statistics
 from decisioning.quality import tables
 
 KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
@@ -34,13 +34,36 @@ def learn_outcomes() -> int:
     return learn.run(timezone.now())
 
 
+def wake_materialiser() -> None:
+    """Queue the making of vectors that signals called for, unless it is queued already; `heal` does it in any case."""
+    with contextlib.suppress(RedisError, OperationalError):
+        if store.client().exists(store.BEHIND) and store.client().set(
+            store.MATERIALISER_WOKEN, 1, nx=True, px=_WOKEN_MILLISECONDS
+        ):
+            catch_up.delay()
+
+
+@shared_task(queue="default")
+def catch_up() -> int:
+    """Make the vectors that signals called for."""
+    with contextlib.suppress(RedisError):
+        store.client().delete(store.MATERIALISER_WOKEN)
+    return momentary.catch_up(timezone.now())
+
+
 @shared_task(queue="default")
 def heal() -> int:
     """Fill Redis again after it was lost; tell it again of what it may have missed."""
     if rebuild.is_cold():
         return rebuild.rebuild()
     rebuild.announce()
-    return 0
+    return momentary.catch_up(timezone.now())
+
+
+@shared_task(queue="long")
+def materialise_population() -> int:
+    """Compute everybody's vector. It may be queued as often as there are workers: they share the work."""
+    return materialise.population(timezone.now())
 
 
 @shared_task(queue="default")

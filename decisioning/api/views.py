@@ -192,6 +192,7 @@ class Signals(EventsView):
     def take(self, batch: Sequence[Any]) -> Accepted:
         taken = customer_signals.take_json(enumerate(batch), timezone.now())
         customer_signals.refresh(taken)
+        tasks.wake_materialiser()
         return taken
 
 

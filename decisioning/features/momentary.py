@@ -5,17 +5,45 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from redis.exceptions import RedisError
+
 from decisioning import store
 from decisioning.features import materialise, stored
 
+MOST = 2_000  # customers of one `catch_up`: a second's work
+
 
 def refresh(customers: Collection[int], now: datetime) -> None:
-    """Bring what the signals of these customers say to Redis; where only a new vector can show it, make one first.
+    """Bring what the signals of these customers say to Redis, and remember those to whom it owes a new vector.
 
-    Call after the commit, with a `now` that is not before it. Raises RedisError, once the vectors are in Postgres.
+    Vectors are not made here: one read of history would hold up thousands of signals. Call after the commit, with a
+    `now` that is not before it. Raises RedisError, after it has made the vectors that nobody could be told to make.
     """
     if not customers:
         return
     found = stored.moments(customers, now)
-    materialise.customers([each.customer for each in found if each.behind], now)
-    store.put((each.token, {store.MOMENT: each.content}) for each in found)
+    behind = [each.customer for each in found if each.behind]
+    try:
+        store.put((each.token, {store.MOMENT: each.content}) for each in found)
+        _owe(behind)
+    except RedisError:
+        materialise.customers(behind, now)
+        raise
+
+
+def catch_up(now: datetime) -> int:
+    """Make the vectors that signals have called for since; returns how many. Raises RedisError.
+
+    Whom a killed process had taken, the next signal of that customer calls for again, or the night does it.
+    """
+    owed = store.client().spop(store.BEHIND, MOST)
+    assert isinstance(owed, list)
+    return materialise.customers([int(customer) for customer in owed], now)
+
+
+def _owe(customers: Collection[int]) -> None:
+    if customers:
+        pipe = store.client().pipeline(transaction=True)
+        pipe.sadd(store.BEHIND, *customers)
+        pipe.expire(store.BEHIND, store.SHARED_SECONDS)
+        pipe.execute()

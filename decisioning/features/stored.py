@@ -24,7 +24,7 @@ MATERIAL = ("bureau_refresh", "competitor_inquiry", "life_event")
 # These are laid over the vector as they happen. One that happened before the vector's moment and came after it is late.
 DATED = ("balance", "payment", "transaction")
 
-# A signal is known from the moment that its batch came in, and seen from its commit on: a vector of in between lacks it.
+# A signal is known from when its batch came in and seen from its commit on: a vector of in between lacks it.
 UNDER_WAY = timedelta(seconds=5)
 
 _AGE = struct.Struct(">Q")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning import customer_signals
-from decisioning.features import fold, history, materialise, online, stored, vector
+from decisioning.features import fold, history, materialise, momentary, online, stored, vector
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.fold import DAY, HOUR, MINUTE, Row
 from decisioning.features.vector import Vector, stamp
@@ -172,7 +172,7 @@ def test_late_repeated_and_disordered_signals_give_what_ordered_ones_give(db: No
     random_.shuffle(shuffled)
     ordered, other = (taken_in(stream, number, now) for number, stream in enumerate((events, shuffled)))
     later = now + timedelta(minutes=9)
-    assert momentary(ordered, later) == momentary(other, later)
+    assert changed_at_once(ordered, later) == changed_at_once(other, later)
     materialise.customers([ordered.pk, other.pk], later)  # the next night, for all that is not momentary
     assert groups(ordered, later) == groups(other, later)
 
@@ -187,6 +187,7 @@ def taken_in(stream: Sequence[Event], number: int, now: datetime) -> Customer:
     for start in range(0, len(mine), 7):
         batch = list(enumerate(mine[start : start + 7]))
         customer_signals.refresh(customer_signals.take(batch, datetime.now(UTC)))
+        momentary.catch_up(datetime.now(UTC))
     return customer
 
 
@@ -198,7 +199,7 @@ def groups(customer: Customer, moment: datetime) -> dict[str, Any]:
     return dict(read.profile.groups)
 
 
-def momentary(customer: Customer, moment: datetime) -> dict[str, Any]:
+def changed_at_once(customer: Customer, moment: datetime) -> dict[str, Any]:
     """What signals change at once."""
     found = groups(customer, moment)
     accounts = {name: found["account_state"][1].get(name) for name in MOMENTARY}
