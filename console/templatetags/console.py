@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 NONE: Final = "–"
+NOT_KNOWN: Final = "not known"
 NARROW_SPACE: Final = "\u202f"
 MINUS: Final = "−"
 
@@ -77,6 +78,7 @@ WORDS: Final[Mapping[str, str]] = {
     "call_centre": "call centre",
     "direct_mail": "letter",
     "crm": "CRM",
+    "NOT_JSON": "not JSON",
 }
 
 
@@ -295,7 +297,8 @@ def age(ages: Ages | None, limit: float) -> dict[str, object]:
 def distribution(
     now: Sequence[tuple[str, float]], before: Sequence[tuple[str, float]] = (), colour: str = ""
 ) -> dict[str, object]:
-    """Shares (label, 0 to 1) as bars, over the same bins at another time behind them; and the same in words."""
+    """Shares (label, 0 to 1) as bars, over the same bins at another time behind them; and the same in words. What is
+    not known is drawn apart."""
     tallest = max((share for _, share in (*now, *before)), default=0.0)
 
     def height(share: float) -> float:
@@ -309,8 +312,9 @@ def distribution(
             "now_y": 38 - height(share),
             "before": None if then is None else height(then),
             "before_y": 38 - height(then or 0.0),
+            "unknown": label == NOT_KNOWN,
         }
-        for place, ((_, share), then) in enumerate(zip(now, behind, strict=True))
+        for place, ((label, share), then) in enumerate(zip(now, behind, strict=True))
     ]
     words_of = [
         f"{label} {percent(share)}" + ("" if then is None else f" (before {percent(then)})")

@@ -16,6 +16,7 @@ from django.utils import timezone
 from console.access import SignedInRequest, allowed
 from console.attributes import how
 from console.engine import engine
+from console.templatetags.console import NOT_KNOWN
 from console.wording import (
     ORIGINS,
     PURPOSES,
@@ -193,7 +194,7 @@ def _bins(distribution: Distribution | None) -> list[tuple[str, float]]:
 
 def _label(found: Bin) -> str:
     if not found.label:
-        return "others" if found.label is None else "not known"
+        return "others" if found.label is None else NOT_KNOWN
     return _YES_NO.get(found.label) or spelt(found.label)
 
 

@@ -43,6 +43,7 @@ def index(request: SignedInRequest) -> HttpResponse:
                 "groups": len(groups),
                 "within": sum(row.state in ("fresh", "not known") for row in groups),
                 "skew": checked,
+                "wrong": sum(checked.check.mismatches.values()) if checked.check else 0,
                 "letters": sum(dead_letters.counts().values()),
                 "footprint": _footprint(),
                 "sees_letters": roles.may(request.user, "see:dead_letters"),
