@@ -51,7 +51,7 @@ class Distribution:
     A number has ascending `edges`: `counts[i]` lies above `edges[i - 1]` and up to `edges[i]`; the first and the last
     bin are outside of what was seen when the edges were set. Anything else has `labels`, one a count, the most frequent
     first; of a set they are its members and "none", so that its counts may add up to more than `rows`. `other` counts
-    further values. `deciles` are 11, from minimum to maximum, of a number only.
+    further values.
     """
 
     attribute: str
@@ -61,7 +61,6 @@ class Distribution:
     labels: tuple[str, ...] = ()
     other: int = 0
     edges: tuple[float, ...] = ()
-    deciles: tuple[float, ...] = ()
 
     @property
     def coverage(self) -> float:
@@ -163,7 +162,6 @@ def _binned(name: str, parts: Sequence[Column], values: NDArray[np.float64], edg
         counts=tuple(counts.tolist()) if edges else (),
         other=0 if edges else len(values),
         edges=edges,
-        deciles=tuple(np.quantile(values, _DECILES).tolist()) if len(values) else (),
     )
 
 

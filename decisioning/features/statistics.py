@@ -1,5 +1,5 @@
 """The distribution of every attribute over the population and over each model's training set, stored, and the drift
-between them; counts only, never a customer's value."""
+between them; counts and the edges between them, and nobody's row."""
 
 from __future__ import annotations
 
