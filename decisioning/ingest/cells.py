@@ -13,6 +13,7 @@ CellType = Literal["text", "number", "integer", "flag", "category", "date", "tim
 Row = Mapping[str, Any]
 Lookups = Mapping[str, Mapping[str, Any]]
 
+_LARGEST = 2**53  # up to here a float holds every whole number
 _SHOWN = 40  # characters of a refused value that its reason quotes
 
 
@@ -149,6 +150,8 @@ def _integer(raw: Any, cell: Cell) -> int | None:
     value = _number(raw, cell)
     if value is not None and value != int(value):
         raise ValueError("is not a whole number")
+    if value is not None and abs(value) > _LARGEST:
+        raise ValueError("is too large a number")
     return None if value is None else int(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,42 @@ class Column:
 
     values: pa.Array
     faults: Mapping[int, BadCell]
+
+
+class Rows:
+    """The rows of a block, read a column at a time, at the first cell that is asked for."""
+
+    def __init__(self, block: Block, lookups: Lookups) -> None:
+        self._block = block
+        self._lookups = lookups
+        self._read: dict[int, tuple[list[Any], Mapping[int, BadCell]]] = {}  # by the identity of the cell
+
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
+        """Each row with its number."""
+        return ((number, Row(self, place)) for place, number in enumerate(self._block.numbers.tolist()))
+
+    def value(self, cell: Cell, place: int) -> Any:
+        """What the cell holds in the row at `place`. Raises BadCell."""
+        held = self._read.get(id(cell))
+        if held is None:
+            column = read(cell, self._block, self._lookups)
+            held = self._read[id(cell)] = column.values.to_pylist(), column.faults
+        values, faults = held
+        if place in faults:
+            raise faults[place]
+        return values[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One of the rows of a block."""
+
+    rows: Rows
+    place: int
+
+    def read(self, cell: Cell) -> Any:
+        """What the cell holds here. Raises BadCell."""
+        return self.rows.value(cell, self.place)
 
 
 def read(cell: Cell, block: Block, lookups: Lookups) -> Column:

@@ -143,7 +143,7 @@ def _cell(
     if not columns:
         if "constant" not in declared:
             raise LookupError(f"a field needs a column or a constant: {dict(declared)}")
-        return Cell(type_, constant=Cell(type_, column="constant").read({"constant": declared["constant"]}, {}))
+        return Cell(type_, constant=_constant(type_, declared["constant"]))
     values = declared.get("values")
     fold = declared.get("fold", False)
     return Cell(
@@ -158,7 +158,7 @@ def _cell(
         prefix=declared.get("prefix", ""),
         zone=_zone(declared.get("zone", "UTC")),
         form=_form(declared),
-        default=declared.get("default"),
+        default=_constant(type_, declared["default"]) if "default" in declared else None,
         otherwise=_cell(declared["otherwise"], type_, longest=longest, private=private)
         if "otherwise" in declared
         else None,
@@ -166,6 +166,11 @@ def _cell(
         private=private,
         longest=longest,
     )
+
+
+def _constant(type_: CellType, value: Any) -> Any:
+    """A declared value as a column's would be read."""
+    return Cell(type_, column="constant").read({"constant": value}, {})
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -7,14 +7,15 @@ stay the lookups, the values that stand in files of their own, and eight bytes f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from decisioning.ingest import bulk, columns, plausible
-from decisioning.ingest.cells import BadCell, Cell, Row
-from decisioning.ingest.declared import BankMapping, CustomerColumn, Section
+from decisioning.ingest.cells import BadCell, Cell
+from decisioning.ingest.columns import Row, Rows
+from decisioning.ingest.declared import BankMapping, CustomerColumn, Lookup, Section
 from decisioning.ingest.expected import expected, expected_of_lookups, subject_of
 from decisioning.ingest.files import Block, blocks_of, check_columns, paths_of
 from decisioning.ingest.keys import SeenKeys, repeats
@@ -49,6 +50,7 @@ class _Reading:
         self.collected: dict[str, dict[str, Any]] = {}
         self.collected_at: dict[str, tuple[str, str, int]] = {}
         self.seen = {kind: SeenKeys() for kind in _KINDS}
+        self.split = Cell("integer", column=mapping.split_column, required=True) if mapping.split_column else None
         self.number = 0
 
     def batches(self) -> Batches:
@@ -88,25 +90,30 @@ class _Reading:
         """Row by row; `take` raises for one that is bad."""
         for block in self._blocks(source, wanted):
             batch = self._batch(source, block, held_against)
-            _take(block, batch, take)
+            _take(Rows(block, self.lookups), batch, take)
             yield batch
 
     def _learn_lookups(self, source: str) -> Batches:
         lookups = {name: lookup for name, lookup in self.mapping.lookups.items() if lookup.source == source}
         wanted = {column for one in lookups.values() for column in (one.key, one.value, *one.where)}
         held_against = tuple(expected_of_lookups(lookups.values()))
+        for block in self._blocks(source, wanted):
+            batch = self._batch(source, block, held_against)
+            for number, row in block.rows():
+                try:
+                    self._learn(lookups, row)
+                except BadCell as fault:
+                    batch.refuse(number, fault)
+            yield batch
 
-        def learn(row: Row, _number: int, _batch: Batch) -> None:
-            for name, lookup in lookups.items():
-                if all(str(row[column]) == value for column, value in lookup.where.items()):
-                    if row[lookup.key] is None:
-                        raise BadCell(lookup.key, "is missing")
-                    known = self.lookups[name]
-                    if known.setdefault(str(row[lookup.key]), row[lookup.value]) != row[lookup.value]:
-                        key = str(row[lookup.key])
-                        raise BadCell(lookup.key, f"{key!r} is a duplicate with another {lookup.value}", "unique")
-
-        return self._rows(source, wanted, held_against, learn)
+    def _learn(self, lookups: Mapping[str, Lookup], row: Mapping[str, Any]) -> None:
+        for name, lookup in lookups.items():
+            if all(str(row[column]) == value for column, value in lookup.where.items()):
+                if row[lookup.key] is None:
+                    raise BadCell(lookup.key, "is missing")
+                key = str(row[lookup.key])
+                if self.lookups[name].setdefault(key, row[lookup.value]) != row[lookup.value]:
+                    raise BadCell(lookup.key, f"{key!r} is a duplicate with another {lookup.value}", "unique")
 
     def _collect(self, source: str) -> Batches:
         """Gather what stands in a file of its own until its customers are read."""
@@ -116,7 +123,7 @@ class _Reading:
         def collect(row: Row, number: int, batch: Batch) -> None:
             for column in declared:
                 assert column.customer is not None
-                customer = column.customer.read(row, self.lookups)
+                customer = row.read(column.customer)
                 value = self._value(column, row)
                 known = self.collected.setdefault(customer, {})
                 if _is_set(column.name):
@@ -142,7 +149,7 @@ class _Reading:
             nobody = keys.is_null().to_numpy(zero_copy_only=False) & shared
             first = block.among(~(seen.has(keys) | repeats(keys) | nobody))
             batch = self._batch(section.source, first, held_against)
-            _take(first, batch, take)
+            _take(Rows(first, self.lookups), batch, take)
             yield self._finished(batch)
         yield self._dangling(section.source)
 
@@ -212,7 +219,7 @@ class _Reading:
     def _customer(self, row: Row, number: int) -> CustomerRecord:
         mapping = self.mapping
         assert mapping.customers is not None
-        key = mapping.customers.cells["key"].read(row, self.lookups)
+        key = row.read(mapping.customers.cells["key"])
         told = dict(self.collected.get(key, {}))
         for column in mapping.customer_columns():
             if column.source:
@@ -228,7 +235,7 @@ class _Reading:
         return CustomerRecord(number, key, attributes, {name: told[name] for name in mapping.protected if name in told})
 
     def _value(self, declared: CustomerColumn, row: Row) -> Any:
-        value = declared.cell.read(row, self.lookups)
+        value = row.read(declared.cell)
         if value is None or declared.at_least_years is None:
             return value
         return _years_between(value, self.as_of.date()) >= declared.at_least_years
@@ -245,15 +252,13 @@ class _Reading:
         if arm not in self.mapping.catalogue.get("arm", {}):
             raise BadCell(section.cells["creative"].column, f"the catalogue has no arm {arm}", "known")
         fields["occurred_at"] = fields["occurred_at"] or self.as_of
-        return DecisionRecord(row=number, arm=arm, trains=self._trains(row), **fields)
-
-    def _trains(self, row: Row) -> bool | None:
-        column = self.mapping.split_column
-        return int(Cell("integer", column=column, required=True).read(row, {})) % 2 == 1 if column else None
+        return DecisionRecord(
+            row=number, arm=arm, trains=None if self.split is None else row.read(self.split) % 2 == 1, **fields
+        )
 
     def _fields(self, section: Section, row: Row, *names: str) -> dict[str, Any]:
         cells = section.cells
-        return {name: cells[name].read(row, self.lookups) if name in cells else None for name in names}
+        return {name: row.read(cells[name]) if name in cells else None for name in names}
 
     def _dangling(self, source: str) -> Batch:
         """What was gathered for customers that did not come, or whose row cannot be read."""
@@ -266,8 +271,8 @@ class _Reading:
         return batch
 
 
-def _take(block: Block, batch: Batch, take: Take) -> None:
-    for number, row in block.rows():
+def _take(rows: Rows, batch: Batch, take: Take) -> None:
+    for number, row in rows:
         try:
             take(row, number, batch)
         except BadCell as fault:

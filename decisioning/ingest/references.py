@@ -54,9 +54,9 @@ def surrogates_of(mapping: BankMapping, keys: Iterable[str]) -> dict[str, int]:
         return {external.removeprefix(prefix): surrogate for external, surrogate in cursor.fetchall()}
 
 
-def mapped(keys: pa.Array, surrogates: Surrogates) -> pa.Array:
+def mapped(keys: pa.ChunkedArray, surrogates: Surrogates) -> pa.Array:
     """The surrogate key (int64) of each customer key (N,), all of which are known."""
-    encoded = keys.combine_chunks().dictionary_encode() if isinstance(keys, pa.ChunkedArray) else keys
+    encoded = keys.combine_chunks().dictionary_encode()
     ids = pa.array([surrogates[key] for key in encoded.dictionary.to_pylist()], pa.int64())
     return ids.take(encoded.indices)
 

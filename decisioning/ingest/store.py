@@ -6,7 +6,7 @@ withdrawn, and a customer's features of another day stay as history.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,30 +25,37 @@ from decisioning.text import posts
 from decisioning.text.posts import NewPost
 from offers.register import ATTRIBUTES
 
+# What comes in, by COPY: a value that is quoted into a statement costs more than all that Postgres does with it.
+_INCOMING: Mapping[str, str] = {
+    "customer": "external_id text, token text",
+    "statement": "customer bigint, name text, content text",
+    "consent": "customer bigint, purpose text, channel text",
+    "account": "customer bigint, key text, product text, opened_on date, closed_on date, credit_limit float8, "
+    "balance float8",
+    "transaction": "customer bigint, key text, account text, at timestamptz, amount float8, category text",
+    "decision": "customer bigint, key text, arm text, probability float8, channel text, reward float8, at timestamptz",
+}
 _CUSTOMERS = """
 INSERT INTO decisioning_customer (external_id, token, source, suppressed, known_at)
-SELECT external_id, token, %s, false, %s FROM unnest(%s::text[], %s::text[]) AS row (external_id, token)
+SELECT external_id, token, %s, false, %s FROM incoming_customer
 ON CONFLICT (external_id) DO NOTHING
 """
-_FEATURES = """
+_STATEMENTS = """
 INSERT INTO decisioning_featurerow AS held (customer_id, "group", source, version, occurred_at, known_at, values)
-SELECT customer, name, %s, 1, %s, %s, content::jsonb FROM unnest(%s::bigint[], %s::text[], %s::text[])
-  AS row (customer, name, content)
+SELECT customer, name, %s, 1, %s, %s, content::jsonb FROM incoming_statement
 ON CONFLICT (customer_id, "group", source, known_at) DO UPDATE SET values = excluded.values
   WHERE held.values IS DISTINCT FROM excluded.values
 """
 _CONSENTS = """
 INSERT INTO decisioning_consent (customer_id, purpose, channel, granted, text_version, occurred_at, known_at)
-SELECT customer, purpose, channel, true, %s, %s, %s
-FROM unnest(%s::bigint[]) AS customer, unnest(%s::text[], %s::text[]) AS agreed (purpose, channel)
+SELECT customer, purpose, channel, true, %s, %s, %s FROM incoming_consent
 ON CONFLICT DO NOTHING
 """
 # An account stays known from the day on which it first was: what was computed of that day is computed so again.
 _ACCOUNTS = """
 INSERT INTO decisioning_account AS held
   (customer_id, account_key, product, opened_on, closed_on, credit_limit, balance, occurred_at, known_at)
-SELECT row.*, %s, %s FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::date[], %s::date[], %s::float8[],
-  %s::float8[]) AS row (customer_id, account_key, product, opened_on, closed_on, credit_limit, balance)
+SELECT *, %s, %s FROM incoming_account
 ON CONFLICT (customer_id, account_key) DO UPDATE SET product = excluded.product, opened_on = excluded.opened_on,
   closed_on = excluded.closed_on, credit_limit = excluded.credit_limit, balance = excluded.balance,
   occurred_at = excluded.occurred_at
@@ -57,23 +64,17 @@ ON CONFLICT (customer_id, account_key) DO UPDATE SET product = excluded.product,
       IS DISTINCT FROM (excluded.product, excluded.opened_on, excluded.closed_on, excluded.credit_limit,
         excluded.balance, excluded.occurred_at)
 """
-_INCOMING = """
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_transaction
-  (customer_id bigint, key text, account text, at timestamptz, amount float8, category text) ON COMMIT DROP
-"""
 # A booking is known to the bank when it is made. In the order of the primary key, so that its pages are met once.
 _TRANSACTIONS = """
 INSERT INTO decisioning_transaction
   (customer_id, transaction_key, account_key, occurred_at, known_at, amount, category, source)
-SELECT customer_id, key, account, at, at, amount, category, %s FROM incoming_transaction ORDER BY 1, 2
+SELECT customer, key, account, at, at, amount, category, %s FROM incoming_transaction ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 _DECISIONS = """
 INSERT INTO decisioning_loggeddecision AS held
   (customer_id, decision_key, source, arm, action_probability, channel, reward, occurred_at, known_at)
-SELECT customer, key, %s, arm, probability, channel, reward, at, %s
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::float8[], %s::timestamptz[])
-  AS row (customer, key, arm, probability, channel, reward, at)
+SELECT customer, key, %s, arm, probability, channel, reward, at, %s FROM incoming_decision
 ON CONFLICT (customer_id, decision_key) DO UPDATE SET arm = excluded.arm, reward = excluded.reward,
   action_probability = excluded.action_probability, channel = excluded.channel, occurred_at = excluded.occurred_at
   WHERE (held.arm, held.reward, held.action_probability, held.channel, held.occurred_at) IS DISTINCT FROM
@@ -91,11 +92,11 @@ def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: dat
         partitions.ensure(month.date(), month.date(), ("transaction",))
     with transaction.atomic():
         keys = [record.key for record in batch.customers]
-        if keys and mapping.creates_customers:
+        if mapping.creates_customers:
             names = [mapping.customer_prefix + key for key in keys]
-            _execute(_CUSTOMERS, mapping.name, as_of, names, [identity.token(name) for name in names])
+            _bring("customer", [names, [identity.token(name) for name in names]], _CUSTOMERS, mapping.name, as_of)
             surrogates = {**surrogates, **surrogates_of(mapping, keys)}
-        _features(batch.customers, surrogates, mapping.name, as_of)
+        _statements(batch.customers, surrogates, mapping.name, as_of)
         _consents([surrogates[key] for key in keys], mapping, as_of)
         _accounts(batch.accounts, surrogates, as_of)
         _transactions(batch.transactions, surrogates, mapping.name)
@@ -104,22 +105,23 @@ def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: dat
     return surrogates
 
 
-def _execute(statement: str, *values: Any) -> None:
+def _bring(kind: str, columns: Sequence[Any], statement: str, *values: Any) -> None:
+    """Copy columns (N,) into the table of what comes in, and let `statement` take them from there."""
+    table = pa.table({str(place): column for place, column in enumerate(columns)})
+    if not len(table):
+        return
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
+    incoming = f"incoming_{kind}"
     with connection.cursor() as cursor:
-        cursor.execute(statement, list(values))
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ({_INCOMING[kind]}) ON COMMIT DROP")
+        with cursor.copy(f"COPY {incoming} FROM STDIN (FORMAT csv)") as copy:
+            copy.write(sink.getvalue().to_pybytes())
+        cursor.execute(statement, values)
+        cursor.execute(f"TRUNCATE {incoming}")
 
 
-def _consents(customers: list[int], mapping: BankMapping, as_of: datetime) -> None:
-    """Each once: a consent that was withdrawn since stays withdrawn."""
-    agreed = [("marketing", channel) for channel in mapping.consents]
-    if mapping.personalisation:
-        agreed.append(("personalisation", mapping.personalisation))
-    if customers and agreed:
-        purposes, channels = map(list, zip(*agreed, strict=True))
-        _execute(_CONSENTS, f"mapping {mapping.name}", as_of, as_of, customers, purposes, channels)
-
-
-def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
+def _statements(customers: Sequence[CustomerRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
     """One row for each feature group that the export says something of."""
     owners: list[int] = []
     names: list[str] = []
@@ -133,34 +135,32 @@ def _features(customers: Sequence[CustomerRecord], surrogates: Surrogates, sourc
             owners.append(surrogates[record.key])
             names.append(group)
             contents.append(orjson.dumps(values).decode())
-    _execute(_FEATURES, source, as_of, as_of, owners, names, contents)
+    _bring("statement", [owners, names, contents], _STATEMENTS, source, as_of, as_of)
+
+
+def _consents(customers: list[int], mapping: BankMapping, as_of: datetime) -> None:
+    """Each once: a consent that was withdrawn since stays withdrawn."""
+    agreed = [("marketing", channel) for channel in mapping.consents]
+    if mapping.personalisation:
+        agreed.append(("personalisation", mapping.personalisation))
+    rows = [(customer, *one) for customer in customers for one in agreed]
+    columns = [[row[at] for row in rows] for at in range(3)]
+    _bring("consent", columns, _CONSENTS, f"mapping {mapping.name}", as_of, as_of)
 
 
 def _accounts(records: Sequence[AccountRecord], surrogates: Surrogates, as_of: datetime) -> None:
-    if records:
-        _execute(
-            _ACCOUNTS, as_of, as_of, [surrogates[record.customer] for record in records],
-            *_columns(records, "key", "product", "opened_on", "closed_on", "credit_limit", "balance"),
-        )  # fmt: skip
+    columns = _columns(records, "key", "product", "opened_on", "closed_on", "credit_limit", "balance")
+    _bring("account", [[surrogates[r.customer] for r in records], *columns], _ACCOUNTS, as_of, as_of)
 
 
 def _transactions(table: pa.Table, surrogates: Surrogates, source: str) -> None:
-    """By COPY: a Python value for each cell would cost more than Postgres does."""
-    if not len(table):
-        return
-    columns = [mapped(table["customer"], surrogates), *(table[name] for name in table.schema.names[3:])]
-    sink = pa.BufferOutputStream()
-    csv.write_csv(
-        pa.table([columns[0], table["key"], *columns[1:]], ["customer_id", "key", *table.schema.names[3:]]),
-        sink,
-        csv.WriteOptions(include_header=False),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(_INCOMING)
-        with cursor.copy("COPY incoming_transaction FROM STDIN (FORMAT csv)") as copy:
-            copy.write(sink.getvalue().to_pybytes())
-        cursor.execute(_TRANSACTIONS, [source])
-        cursor.execute("TRUNCATE incoming_transaction")
+    columns = [table[name] for name in ("key", "account", "occurred_at", "amount", "category")]
+    _bring("transaction", [mapped(table["customer"], surrogates), *columns], _TRANSACTIONS, source)
+
+
+def _decisions(records: Sequence[DecisionRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
+    columns = _columns(records, "key", "arm", "probability", "channel", "reward", "occurred_at")
+    _bring("decision", [[surrogates[r.customer] for r in records], *columns], _DECISIONS, source, as_of)
 
 
 def withhold(batch: Batch, surrogates: Surrogates) -> int:
@@ -180,14 +180,6 @@ def withhold(batch: Batch, surrogates: Surrogates) -> int:
 def _posts(records: Sequence[PostRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
     if records:
         posts.keep([NewPost(surrogates[r.customer], source, r.key, r.occurred_at, r.text) for r in records], as_of)
-
-
-def _decisions(records: Sequence[DecisionRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:
-    if records:
-        _execute(
-            _DECISIONS, source, as_of, [surrogates[record.customer] for record in records],
-            *_columns(records, "key", "arm", "probability", "channel", "reward", "occurred_at"),
-        )  # fmt: skip
 
 
 def _columns(records: Sequence[object], *names: str) -> list[list[Any]]:
