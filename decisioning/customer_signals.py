@@ -1,8 +1,8 @@
-"""Take in signals, wherever they come from: validate, deduplicate, commit; features are recomputed from stored rows."""
+"""Take in signals, wherever they come from: validate, deduplicate, commit; then the next decision is to know them."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 from decisioning import events
 from decisioning.events import Accepted, Rejection
-from decisioning.features import momentary
+from decisioning.features import increment, momentary
 from decisioning.models import FeatureRow
-from decisioning.signal_shapes import Event, InvalidEvent, event_of, fault
+from decisioning.signal_shapes import Arrival, Event, InvalidEvent, event_of, fault
 from decisioning.text import posts
 from offers.register import GROUPS
 
@@ -26,7 +26,9 @@ OLDEST = timedelta(days=31)
 POSTS_SOURCE, BUREAU_SOURCE = "signals", "bureau"
 BUREAU_GROUP = "credit_risk"
 
-Kept = tuple[Event, int]  # an event, and whose it is
+MOST_AGAIN = 1000  # customers
+# Of whom Redis was not told when it did not answer; this process tells it with a later batch.
+_untold: set[int] = set()
 
 
 def take_json(batch: Iterable[tuple[int, Any]], now: datetime) -> Accepted:
@@ -49,7 +51,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
     """
     known = _customers({event.customer_id for _, event in batch})
     rejected: list[Rejection] = []
-    good: list[tuple[int, Event, int]] = []
+    good: list[tuple[int, Arrival]] = []
     for index, event in batch:
         customer, wrong = known.get(event.customer_id), fault(event)
         if customer is None:
@@ -59,48 +61,55 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
         elif not now - OLDEST <= event.occurred_at <= now + CLOCK_SKEW:
             rejected.append(Rejection(index, "OUT_OF_TIME", "occurred_at is over 31 days old or in the future"))
         else:
-            good.append((index, event, customer))
+            good.append((index, Arrival(*customer, event)))
     with transaction.atomic():
         fresh, duplicates, conflicts = events.receive(
-            [(index, customer, event.event_id, event.body()) for index, event, customer in good], now
+            [(index, each.customer, each.event.event_id, each.event.body()) for index, each in good], now
         )
-        kept = [(event, customer) for index, event, customer in good if index in fresh]
-        _append(kept, now)
-        _keep_bureau(kept, now)
-        posts.keep(_posts(kept), now)
+        arrived = [each for index, each in good if index in fresh]
+        _append(arrived, now)
+        _keep_bureau(arrived, now)
+        posts.keep(_posts(arrived), now)
     return Accepted(
         fresh=frozenset(fresh),
         duplicates=duplicates,
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
-        # Those of repeats too: whoever repeats may have died between the commit and the refresh.
-        customers=frozenset(customer for _, _, customer in good),
+        # Whoever repeats may have died between the commit and the refresh.
+        customers=frozenset(each.customer for index, each in good if index not in fresh),
+        arrived=arrived,
     )
 
 
 def refresh(taken: Accepted) -> None:
     """After the commit: what these signals change reaches the next decision. Without Redis, decisions read Postgres
-    anyway."""
-    with contextlib.suppress(RedisError):
-        momentary.refresh(taken.customers, timezone.now())
+    anyway; once it is back it is told of these customers with a later batch."""
+    now = timezone.now()
+    again = frozenset(itertools.islice(sorted(_untold), MOST_AGAIN))
+    try:
+        momentary.refresh(increment.lay(taken.arrived, now) | taken.customers | again, now)
+        _untold.difference_update(again)
+    except RedisError:
+        _untold.update(taken.customers, (each.customer for each in taken.arrived))
 
 
-def _customers(external_ids: Collection[str]) -> dict[str, int]:
+def _customers(external_ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
+    """Surrogate key and token of each of these that is a customer."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT external_id, id FROM decisioning_customer WHERE external_id = ANY(%s)", [list(external_ids)]
+            "SELECT external_id, id, token FROM decisioning_customer WHERE external_id = ANY(%s)", [list(external_ids)]
         )
-        return dict(cursor.fetchall())
+        return {external_id: (customer, token) for external_id, customer, token in cursor.fetchall()}
 
 
-def _append(kept: Sequence[Kept], now: datetime) -> None:
+def _append(arrived: Sequence[Arrival], now: datetime) -> None:
     """COPY: a third of the time of bulk_create, and an eighth of its work here."""
-    if not kept:
+    if not arrived:
         return
     statement = "COPY decisioning_signal (customer_id, event_id, type, occurred_at, known_at, payload) FROM STDIN"
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as rows:
-        for event, customer in kept:
-            payload = orjson.dumps(_without_text(event)).decode()
-            rows.write_row((customer, event.event_id, event.type, event.occurred_at, now, payload))
+        for each in arrived:
+            event, payload = each.event, orjson.dumps(_without_text(each.event)).decode()
+            rows.write_row((each.customer, event.event_id, event.type, event.occurred_at, now, payload))
 
 
 def _without_text(event: Event) -> dict[str, Any]:
@@ -109,13 +118,13 @@ def _without_text(event: Event) -> dict[str, Any]:
     return {name: value for name, value in event.payload.items() if name != "text"}
 
 
-def _keep_bureau(kept: Sequence[Kept], now: datetime) -> None:
+def _keep_bureau(arrived: Sequence[Arrival], now: datetime) -> None:
     """What the bureau says is a given value of credit risk, beside the signal that says that it came.
 
     Two reports of one customer in a batch get a microsecond between them: a source says one thing at a moment.
     """
     reports = sorted(
-        ((customer, event) for event, customer in kept if event.type == "bureau_refresh"),
+        ((each.customer, each.event) for each in arrived if each.event.type == "bureau_refresh"),
         key=lambda report: (report[0], report[1].occurred_at),
     )
     before: dict[int, int] = {}
@@ -132,9 +141,12 @@ def _keep_bureau(kept: Sequence[Kept], now: datetime) -> None:
     FeatureRow.objects.bulk_create(rows)
 
 
-def _posts(kept: Sequence[Kept]) -> list[posts.NewPost]:
+def _posts(arrived: Sequence[Arrival]) -> list[posts.NewPost]:
     return [
-        posts.NewPost(customer, POSTS_SOURCE, event.payload["post_id"], event.occurred_at, event.payload["text"])
-        for event, customer in kept
-        if "text" in event.payload and event.type == "social_post"
-    ]
+        posts.NewPost(
+            each.customer, POSTS_SOURCE, each.event.payload["post_id"], each.event.occurred_at,
+            each.event.payload["text"],
+        )
+        for each in arrived
+        if each.event.type == "social_post" and "text" in each.event.payload
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, Self
 import orjson
 from django.db import connection
 
+from decisioning.signal_shapes import Arrival
 from offers import canonical
 
 
@@ -26,12 +27,13 @@ class Rejection:
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of a batch: `fresh` are the indices of events that are new, and what is neither fresh nor rejected
-    was a duplicate. `customers` are those whose online profile the caller has to refresh."""
+    was a duplicate. `arrived` are the new signals, and `customers` those whose online profile has to be read again."""
 
     fresh: frozenset[int] = frozenset()
     duplicates: int = 0
     rejected: Sequence[Rejection] = ()
     customers: frozenset[int] = frozenset()
+    arrived: Sequence[Arrival] = ()
 
     @property
     def accepted(self) -> int:
@@ -44,6 +46,7 @@ class Accepted:
             self.duplicates + other.duplicates,
             sorted([*self.rejected, *other.rejected], key=lambda rejection: rejection.index),
             self.customers | other.customers,
+            [*self.arrived, *other.arrived],
         )
 
 

@@ -84,6 +84,15 @@ class Event:
         return {"type": self.type, "occurred_at": self.occurred_at.isoformat(), "payload": dict(self.payload)}
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A signal that is committed, and whose it is; `token` is None where the customer was erased meanwhile."""
+
+    customer: int
+    token: str | None
+    event: Event
+
+
 def event_of(raw: Any) -> Event:
     """The event that a JSON value is. Its payload is still to be checked by `fault`. Raises InvalidEvent.
 

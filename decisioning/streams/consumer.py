@@ -20,14 +20,22 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds before what is down is asked again
 
 
-def consume(source: Source, *, running: Callable[[], bool], clock: Callable[[], datetime]) -> None:
-    """Take in what the stream brings until `running` says no. A stream or a database that is down is waited for."""
+def consume(
+    source: Source,
+    *,
+    running: Callable[[], bool],
+    clock: Callable[[], datetime],
+    committed: Callable[[], None] = lambda: None,
+) -> None:
+    """Take in what the stream brings until `running` says no, and call `committed` after each batch. A stream or a
+    database that is down is waited for."""
     pauses = _pauses()
     while running():
         try:
             messages = source.read()
             if messages and _committed(source.origin, messages, running, clock):
                 source.done(messages)
+                committed()
         except Unreachable as error:
             logger.warning("%s does not answer: %s", source.origin, error)
             time.sleep(next(pauses))

@@ -10,7 +10,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from decisioning import dead_letters
+from decisioning import dead_letters, identity, store
+from decisioning.features import online
 from decisioning.models import Consent, DeadLetter, EventReceipt, FeatureRow, Post, Signal
 from decisioning.streams import consumer
 from decisioning.streams.source import Message
@@ -127,11 +128,14 @@ def test_a_bureau_report_is_a_given_value_of_credit_risk_beside_its_signal() -> 
 
 
 def test_a_repeat_refreshes_its_customer_again() -> None:
-    batch = messages(event("e"))
-    first = consumer.take(ORIGIN, batch, timezone.now())
+    bank.warm()
+    batch, token = messages(event("e")), identity.token("C-1")
+    consumer.take(ORIGIN, batch, timezone.now())
+    # As if the consumer had died after its commit.
+    store.client().hdel(store.customer_key(token), store.MOMENT.decode())
     again = consumer.take(ORIGIN, batch, timezone.now())
     assert (again.accepted, again.duplicates) == (0, 1)
-    assert again.customers == first.customers != frozenset()
+    assert online.read("C-1", token, "s", timezone.now()).profile.groups["session_context"]
 
 
 def letter_of_a_stranger() -> DeadLetter:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import orjson
@@ -38,6 +38,12 @@ class Cluster:
             f"{broker.host}:{broker.port}" for broker in producer.list_topics(timeout=10).brokers.values()
         )
 
+    @classmethod
+    def make(cls) -> Self:
+        from confluent_kafka import Producer
+
+        return cls(Producer({"test.mock.num.brokers": 2, "log_level": 0}))
+
     def send(self, *bodies: bytes | None) -> None:
         for number, body in enumerate(bodies):
             self._producer.produce(self.topic, body, partition=number % 4)
@@ -61,9 +67,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster() -> Cluster:
-    from confluent_kafka import Producer
-
-    return Cluster(Producer({"test.mock.num.brokers": 2, "log_level": 0}))
+    return Cluster.make()
 
 
 def login(event_id: str, **changes: Any) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from decisioning import tasks
 from decisioning.streams import configured
 from decisioning.streams.consumer import consume
 
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Taking in signals from {source.origin}; Ctrl-C stops.")
         self.stdout.flush()
         try:
-            consume(source, running=lambda: not stopped, clock=timezone.now)
+            consume(
+                source, running=lambda: not stopped, clock=timezone.now, committed=tasks.wake_materialiser
+            )  # fmt: skip
         finally:
             source.close()
