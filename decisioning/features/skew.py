@@ -19,7 +19,7 @@ A group whose meaning changed with a release of Candor, and so its version, diff
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -33,13 +33,12 @@ from decisioning.features import fold, forests, history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.fold import Row
 from decisioning.features.ledger import readable_groups
-from decisioning.features.sources import STORED_GROUPS
 from decisioning.features.vector import Groups, Vector, stamp
 from decisioning.known import session_values, usable
 from decisioning.models import Consent, Customer, Signal, SkewCheck
 from decisioning.models import Decision as DecisionRow
 from decisioning.types import DecisionRequest, Known
-from offers.register import ATTRIBUTES, PROMISE_SECONDS, RESOLUTION, attribute, attributes
+from offers.register import ATTRIBUTES, PROMISE_SECONDS, RESOLUTION, attribute
 
 DAY = timedelta(days=1)
 LATE = 2 * DAY
@@ -237,18 +236,7 @@ def _vectors(found: Sequence[_Served], before: timedelta) -> Iterator[Vector]:
 
 def _groups(row: Mapping[str, Any]) -> Groups:
     """A row of history as a decoded vector gives it: since when is told in whole seconds."""
-    return {
-        group: (float(round(row[f"since__{group}"])), dict(_known(group, row)))
-        for group in STORED_GROUPS
-        if row[f"since__{group}"] is not None
-    }
-
-
-def _known(group: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for declared in attributes(group=group):
-        value = row[declared.name]
-        if value is not None:
-            yield declared.name, value if declared.type != "set" else value.split("|") if value else []
+    return {group: (float(round(since)), values) for group, (since, values) in history.groups(row).items()}
 
 
 def _signals(found: Sequence[_Served]) -> dict[int, list[tuple[datetime, Row]]]:
