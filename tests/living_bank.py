@@ -4,15 +4,18 @@ made through the product's own doors; and an audit whose counts are made up, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from decisioning import credentials, decision_log, learn, outcomes, rebuild, runtime, serve
+from decisioning import credentials, dead_letters, decision_log, learn, outcomes, rebuild, runtime, serve
+from decisioning.events import Rejection
 from decisioning.models import Customer
+from decisioning.streams.source import Message
 from fairness import evidence, thresholds
 from fairness.audit import ANY
 from fairness.counts import GroupCounts
@@ -54,6 +57,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     )  # fmt: skip
     evidence.compute(change, now)
     _audit()
+    _stray(names[0] or "", now)
     return LivingBank(people, [name for name in names if name], made, change)
 
 
@@ -94,6 +98,15 @@ def _learn(made: list[UUID]) -> None:
         ]
     outcomes.take(list(enumerate(events)), now + timedelta(seconds=2))
     learn.run(now)
+
+
+def _stray(customer: str, now: datetime) -> None:
+    """An event that would be taken in now, as though its customer had come after it."""
+    body = {
+        "event_id": "stray-1", "customer_id": customer, "type": "login", "occurred_at": now.isoformat(), "payload": {},
+    }  # fmt: skip
+    fault = Rejection(0, "UNKNOWN_CUSTOMER", "customer_id is no customer's")
+    dead_letters.keep("redis:candor:signals", [Message("1-0", orjson.dumps(body))], [fault], now)
 
 
 def _audit() -> None:

@@ -21,7 +21,11 @@ from decisioning.profile import KnownGroup, KnownValue, Profile
 from offers.models import Offer
 from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP, attributes
 
-# What is served of a group that is past its limit.
+# What is served of a group that is past its limit, and of one that was never known.
+NEVER: Final[Mapping[str, str]] = {
+    "default": "defaults are served",
+    "missing": "nothing is served, so no rule on it passes",
+}
 INSTEAD: Final[Mapping[str, str]] = {
     "last": "the last values are served, and the decision is marked",
     "default": "defaults are served instead, and the decision is marked",
@@ -121,9 +125,11 @@ def _group(row: KnownGroup, level: str) -> dict[str, Any]:
         "age": row.age,
         "limit": row.group.freshness_seconds,
         "instead": INSTEAD[row.group.when_stale],
+        "never": NEVER[row.group.when_missing],
         "wanted_level": row.group.level,
         "granted_level": level,
-        "values": [_value(value) for value in row.values],
+        "values": [_value(value) for value in row.values if value.known is not None],
+        "defaults": [_value(value) for value in row.values if value.known is None],
         "contested": sum(bool(value.others) for value in row.values),
         "unknown": [one.meaning for one in attributes(group=row.group.name) if one.name not in known],
     }

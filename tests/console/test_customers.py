@@ -92,6 +92,7 @@ def test_a_group_past_its_limit_says_what_is_served_instead(customer: Customer) 
     html = profile()
     assert "nothing is served, so no rule on it passes" in html
     assert "served: –" in html
+    assert "733" in html
 
 
 def test_the_points_are_a_table_that_adds_up(customer: Customer) -> None:

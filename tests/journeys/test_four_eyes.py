@@ -91,6 +91,18 @@ def test_a_decision_is_found_explained_and_replayed(site: Site, page: Page) -> N
     expect(page.locator("#replay")).to_contain_text("byte for byte")
 
 
+def test_a_dead_letter_is_replayed_where_it_stands(site: Site, page: Page) -> None:
+    sign_in(page, site.bank, roles.RISK)
+    page.goto("/dead-letters/")
+    page.get_by_text("What was sent").click()
+    expect(page.locator("pre")).to_contain_text('"event_id": "stray-1"')
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Replay the chosen").click()
+    expect(page.get_by_role("status")).to_contain_text("1 accepted.")
+    expect(page.get_by_text("No letter waits")).to_be_visible()
+    expect(page).to_have_url(re.compile("/dead-letters/$"))
+
+
 def test_the_fairness_figure_is_drawn_under_the_policy(site: Site, page: Page) -> None:
     sign_in(page, site.bank, roles.COMPLIANCE)
     page.goto("/fairness/")
