@@ -17,9 +17,8 @@ _LARGEST = 2**53  # up to here a float holds every whole number
 _SHOWN = 40  # characters of a refused value that its reason quotes
 
 
-# What a bad cell breaks: how its column is written, that a key comes once, that it refers to something, that its value
-# is possible at all.
-Rule = Literal["readable", "unique", "known", "plausible"]
+# What a bad cell breaks: how its column is written, that a key comes once, or that it refers to something.
+Rule = Literal["readable", "unique", "known"]
 
 
 class BadCell(ValueError):

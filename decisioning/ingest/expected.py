@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from decisioning.ingest.cells import Cell, Rule
 from decisioning.ingest.declared import BankMapping, Lookup, Section
-from decisioning.quality.expectations import KNOWN, POSSIBLE, READABLE, UNIQUE, Expectation
+from decisioning.quality.expectations import KNOWN, READABLE, UNIQUE, Expectation
 
-TEXT: dict[Rule, str] = {"readable": READABLE, "unique": UNIQUE, "known": KNOWN, "plausible": POSSIBLE}
+TEXT: dict[Rule, str] = {"readable": READABLE, "unique": UNIQUE, "known": KNOWN}
 Reads = Sequence[tuple[str, Section]]  # the sections that a pass over a file reads, each with its kind
 
 _REFERENCES = ("customer", "account", "creative")

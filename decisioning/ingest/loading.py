@@ -35,8 +35,8 @@ Protect = Callable[[Protected, datetime], None]
 class Loaded:
     """What the export held. `resumed` batches were written by an earlier, killed run; they count here too.
 
-    `withheld` posts were not kept, since their customers had not agreed to it. `seconds` are from the first batch to
-    the last; `rows` what was read meanwhile, in every pass over a file.
+    `withheld` posts were not kept, since their customers had not agreed to it. `seconds` are those of reading and
+    writing, before vectors are computed. `touched` are the customers whom the export told something of.
     """
 
     as_of: datetime
@@ -48,7 +48,6 @@ class Loaded:
     withheld: int = 0
     rejects: int = 0
     resumed: int = 0
-    rows: int = 0
     seconds: float = 0.0
     touched: set[int] = field(default_factory=set, repr=False)
 
@@ -59,7 +58,6 @@ class Loaded:
         self.decisions += len(batch.decisions)
         self.posts += len(batch.posts)
         self.rejects += len(batch.rejects)
-        self.rows += batch.rows
 
     def records(self) -> int:
         return self.customers + self.accounts + self.transactions + self.decisions + self.posts

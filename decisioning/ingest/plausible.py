@@ -70,7 +70,7 @@ def _hold(
         if row not in faults:
             value = repr(fault.value) if isinstance(fault.value, str) else fault.value
             reason = f"{value} is not {fault.expectation.text}"
-            faults[row] = BadCell(column_of(name), reason, "plausible")
+            faults[row] = BadCell(column_of(name), reason)
             broke[row] = _exported(fault.expectation)
     batch.drop(faults, broke)
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 READABLE: Final = "readable as its mapping declares"
 UNIQUE: Final = "no key twice"
 KNOWN: Final = "refers to what was loaded"
-POSSIBLE: Final = "possible as the register and the tables declare"
 
 EXAMPLES: Final = 5
 """How many examples a finding keeps: rows of a file or surrogate keys, never a text or a protected value."""

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pyarrow as pa
@@ -19,6 +19,11 @@ from decisioning.quality import results
 from decisioning.quality.counting import Count
 from decisioning.quality.expectations import KNOWN, UNIQUE, Expectation, Finding, missing
 from offers.register import ATTRIBUTES, GROUPS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from decisioning.quality.schemas import Schema
 
 JOB: Final = "quality"
 CHUNK: Final = 5_000  # customers by their surrogate keys
@@ -43,7 +48,8 @@ _RECORDS = {
     "posts": "SELECT source, customer_id, occurred_at, sentiment FROM decisioning_post "
     "WHERE customer_id BETWEEN %s AND %s",
 }
-# Expectations over more than one row: how many were held, and whose rows break it.
+# Expectations over more than one row: how many were held, and whose rows break it. Posts are read at the level that the
+# register declares for text_interest, which is "advanced".
 _TOGETHER = {
     Expectation("transactions", "key", UNIQUE): """
 SELECT source, customer_id, count(*), count(*) - count(DISTINCT transaction_key) FROM decisioning_transaction
@@ -117,7 +123,7 @@ def _rows(query: str, first: int, last: int) -> Sequence[tuple[Any, ...]]:
 
 
 def _statements(sources: Mapping[str, _Source], first: int, last: int, now: datetime) -> None:
-    from decisioning.quality import schemas
+    from decisioning.quality import schemas  # pandera, which only this run pays for
 
     held: defaultdict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
     for source, group, customer, occurred_at, values in _rows(_STATEMENTS, first, last):
@@ -142,7 +148,7 @@ def _records(sources: Mapping[str, _Source], kind: str, first: int, last: int, n
         _hold(sources[str(source)].count, schemas.records(kind, now), rows.reset_index(drop=True), customers)
 
 
-def _hold(count: Count, schema: Any, frame: Any, customers: Sequence[int]) -> None:
+def _hold(count: Count, schema: Schema, frame: pd.DataFrame, customers: Sequence[int]) -> None:
     for (column, _), expectation in schema.expectations.items():
         if column in frame:
             count.hold(expectation, int(frame[column].notna().sum()))
