@@ -25,19 +25,19 @@ _END = int(FIRST_DAY.timestamp()) * 10**6 + DAYS * _DAY
 # Forty features of a transaction: how often and how much, by category, over each of these windows.
 WINDOW_DAYS = (1, 7, 30, 90)
 COUNTED = CATEGORIES[:5]
+FEATURES = 2 * len(COUNTED) * len(WINDOW_DAYS)
 
 
-def write_profiles(path: Path, first: int, customers: int) -> None:
-    """Write one row a customer, numbered from `first`: every attribute of the register in its type, its group in the
-    field's metadata, all as known at the end of the history. Unless the file is there."""
+def write_profiles(path: Path, customers: int) -> None:
+    """Write one row a customer, numbered from 1: every attribute of the register in its type, its group in the field's
+    metadata, all as known at the end of the history."""
     fields = [
         pa.field(name, _TYPES[declared.type], metadata={"group": declared.group})
         for name, declared in ATTRIBUTES.items()
     ]
     schema = pa.schema([pa.field("customer_id", pa.int64()), pa.field("event_timestamp", _TIME), *fields])
-    starts = range(first, first + customers, CHUNK)
-    if not path.exists():
-        _write(path, schema, (_profiles(start, min(CHUNK, first + customers - start), schema) for start in starts))
+    starts = range(1, customers + 1, CHUNK)
+    _write(path, schema, (_profiles(first, min(CHUNK, customers + 1 - first), schema) for first in starts))
 
 
 def _profiles(first: int, rows: int, schema: pa.Schema) -> pa.Table:

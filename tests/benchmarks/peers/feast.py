@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -29,10 +28,6 @@ LIMIT_SECONDS = 600.0  # of one historical retrieval
 SPARE_BYTES = 2 * 10**9  # of memory, left to everything else on the machine
 SAMPLED_KEYS = 200
 
-# Up to the size that Candor's own figure is for: 200 transactions a customer, and a decision on twenty of them.
-TRANSACTIONS = (200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000)
-SIZES = tuple(Size(count // 200, count, count // 20) for count in TRANSACTIONS)
-
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -49,13 +44,11 @@ class Read:
 class Online:
     """One layout, as it stands in Redis.
 
-    `rows_per_second`: customers with every feature, by all processes together. Bytes of Redis's memory: in all by
-    customer, and of a key alone by a sample.
+    `rows_per_second`: customers with every feature. Bytes of the memory of Redis: in all by customer, and of a key by a
+    sample.
     """
 
     layout: Layout
-    customers: int
-    processes: int
     rows_per_second: float
     bytes_per_customer: float
     bytes_per_key: float
@@ -86,39 +79,32 @@ class Historical:
 
 
 @contextmanager
-def online(redis_url: str, folder: Path, layout: Layout, customers: int, *, processes: int = 1) -> Iterator[Online]:
-    """Materialise `customers` into a Redis database that must be empty, each process its share of them at the same
-    time, and keep it for reads, so that they can take turns with ours; the context empties it. Raises PeerFault."""
-    files = _profiles(folder, customers, processes)
-    with redis.Redis.from_url(redis_url) as client, ExitStack() as running:
+def online(redis_url: str, profiles: Path, layout: Layout) -> Iterator[Online]:
+    """Materialise the profiles into a Redis database that must be empty and keep them for reads, so that these can take
+    turns with ours; the context empties it. Raises PeerFault."""
+    options = {"redis": redis_url, "profiles": profiles, "layout": layout}
+    with redis.Redis.from_url(redis_url) as client, started(SCRIPT, "online", **options) as peer:
         if client.dbsize():
             raise PeerFault("the peer wants a Redis database of its own, and this one is not empty")
-        peers = [
-            running.enter_context(started(SCRIPT, "online", redis=redis_url, profiles=file, layout=layout))
-            for file in files
-        ]
-        for peer in peers:
-            peer.answer("ready")
-        before = _used(client)
+        peer.answer("ready")
+        before = used_bytes(client)
         try:
-            for peer in peers:
-                peer.say("materialise")
-            seconds = max(peer.answer("materialised")["seconds"] for peer in peers)
-            if client.dbsize() != customers:
-                raise PeerFault(f"{client.dbsize()} of {customers} customers arrived")
-            bytes_per_customer = (_used(client) - before) / customers
-            yield Online(
-                layout, customers, processes, customers / seconds, bytes_per_customer, _sampled(client), peers[0]
-            )
+            peer.say("materialise")
+            made = peer.answer("materialised")
+            if client.dbsize() != made["customers"]:
+                raise PeerFault(f"{client.dbsize()} of {made['customers']} customers arrived")
+            each = (used_bytes(client) - before) / made["customers"]
+            yield Online(layout, made["customers"] / made["seconds"], each, key_bytes(client), peer)
         finally:
             client.flushdb()
 
 
 def historical(folder: Path, store: Store, size: Size) -> Historical:
     """Retrieve forty features for every decision of the shared history, from a row for each of its transactions, within
-    LIMIT_SECONDS and the memory that is free but SPARE_BYTES."""
-    transactions = folder / f"history-{size.transactions}.parquet"
-    rows, spine = folder / "rows.parquet", folder / "spine.parquet"
+    LIMIT_SECONDS and the memory that is free but SPARE_BYTES. `folder` is laid out as bench_history's."""
+    transactions, spine = folder / "transactions" / "part.parquet", folder / "spine.parquet"
+    rows = folder / "peer-rows.parquet"
+    transactions.parent.mkdir(parents=True, exist_ok=True)
     history_data.write_transactions(transactions, size)
     begun = time.perf_counter()
     data.write_feature_rows(rows, transactions)
@@ -140,30 +126,12 @@ def historical(folder: Path, store: Store, size: Size) -> Historical:
     return Historical(store, size, made, joined.get("seconds"), joined.get("rows", 0), peak, ended)
 
 
-def rising(folder: Path, store: Store, sizes: Sequence[Size] = SIZES) -> Iterator[Historical]:
-    """Retrievals of rising size, up to the first that does not finish."""
-    for size in sizes:
-        tried = historical(folder, store, size)
-        yield tried
-        if tried.seconds is None:
-            return
-
-
-def _profiles(folder: Path, customers: int, processes: int) -> list[Path]:
-    """A file of profiles for each process, which together hold the customers 1 to `customers`."""
-    bounds = [1 + customers * number // processes for number in range(processes + 1)]
-    files = []
-    for first, end in pairwise(bounds):
-        files.append(folder / f"profiles-{first}-{end - first}.parquet")
-        data.write_profiles(files[-1], first, end - first)
-    return files
-
-
-def _used(client: redis.Redis) -> int:
+def used_bytes(client: redis.Redis) -> int:
+    """The memory of the whole server."""
     return int(client.info("memory")["used_memory"])
 
 
-def _sampled(client: redis.Redis) -> float:
-    """Mean bytes of a key with all that it holds."""
+def key_bytes(client: redis.Redis) -> float:
+    """Mean bytes of a key with all that it holds, of a sample."""
     sizes = [client.memory_usage(key, samples=0) or 0 for _ in range(SAMPLED_KEYS) if (key := client.randomkey())]
     return sum(sizes) / len(sizes)

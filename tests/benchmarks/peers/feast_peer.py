@@ -11,8 +11,7 @@ Feast 0.67 runs with what its own guides and its source say is fastest, on one m
 - Layouts: one FeatureView of every feature (fewest commands), one FeatureView a group (as the groups are owned), and
   the one view with `precompute_online` (Feast's own packed vector, which wants full feature names). Each of Candor's
   figures stands beside the best of the three for that figure.
-- Materialising: the local engine over DuckDB's offline store, pull_latest_features, and as many processes as asked,
-  each with its share of the customers.
+- Materialising: the local engine over DuckDB's offline store (faster here than Dask's), pull_latest_features.
 - Historical retrieval: both offline stores that need no server, Dask (the default) and DuckDB. Feast joins and does not
   aggregate over windows here, so it is given its features computed: one row a transaction, which is the same data, in
   one FeatureView, and the time of computing them is not counted. Its time to live is the longest window, since an older
@@ -63,7 +62,7 @@ def main() -> None:
 
 
 def online(options: argparse.Namespace, folder: Path, answers: TextIO) -> None:
-    """Materialise the profiles once a line comes in, so that several can start at once; then read on another line."""
+    """Do what each line of standard input says: materialise the profiles, or read so many customers."""
     redis = {"type": "redis", "connection_string": _connection(options.redis), "skip_dedup": True}
     store = _store(folder, "duckdb", redis)
     _apply(store, options.profiles, options.layout, timedelta(0))
