@@ -59,9 +59,14 @@ def _latest(query: Latest) -> ibis.Table:
         facts = facts.filter(facts.type == query.type)
     if query.told:
         facts = facts.filter(facts[query.told].notnull())
-    pairs = _known(_spine(query.days), facts, query.within)
-    window = ibis.window(group_by=["entry", query.key], order_by=[pairs[name].desc() for name in query.order])
-    ranked = pairs.mutate(place=ibis.row_number().over(window))
+    # Found by narrow rows first: a source that speaks every day has said a lot, and only its newest is read whole.
+    first, *others = query.order
+    pairs = _known(_spine(query.days), facts.select("customer_id", query.key, "occurred_at", "known_at"), query.within)
+    newest = pairs.group_by(["entry", "customer_id", "moment", query.key]).agg(newest=pairs[first].max())
+    found = _known(newest.rename(newest_of=query.key), facts, 0)
+    found = found.filter(found.newest_of == found[query.key], found.newest == found[first])
+    window = ibis.window(group_by=["entry", query.key], order_by=[found[name].desc() for name in others])
+    ranked = found.mutate(place=ibis.row_number().over(window))
     return ranked.filter(ranked.place == 0).select("entry", query.key, *query.order, *query.columns)
 
 

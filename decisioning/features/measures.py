@@ -88,6 +88,7 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Latest:
     """Reads the newest fact of each `key` for each entry, by `order`, the later the better: entry, key, order, columns.
+    No two facts of one key and customer are the same in all of `order`.
 
     `type` restricts signals to theirs, `told` facts to those where that column is known; `within` days, if not 0.
     """

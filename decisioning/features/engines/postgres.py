@@ -94,7 +94,9 @@ def _statement(query: Query, spine: pa.Table, compiled: str) -> sql.Composable:
     windows = [
         sql.SQL(", moment - {} AS {}").format(timedelta(days=days), sql.Identifier(start(days))) for days in query.days
     ]
-    return sql.SQL("WITH spine AS (SELECT *{} FROM {}), {} AS (SELECT * FROM ({}) AS whole WHERE {}) {}").format(
+    return sql.SQL(
+        "WITH spine AS (SELECT *{} FROM {}), {} AS (SELECT * FROM ({}) AS whole WHERE {}) {}"
+    ).format(
         sql.SQL("").join(windows), _rows(spine, one_moment=first == last), sql.Identifier(query.source),
         source(query.source), cut, sql.SQL(compiled),
     )  # fmt: skip
