@@ -31,6 +31,13 @@ INSTEAD: Final[Mapping[str, str]] = {
     "default": "defaults are served instead, and the decision is marked",
     "missing": "nothing is served, so no rule on it passes",
 }
+# Where a value that no source told comes from; one that sources tell was changed by a signal since.
+COMPUTED: Final[Mapping[str, str]] = {
+    "given": "a signal",
+    "momentary": "a signal",
+    "aggregated": "counted from history",
+    "derived": "computed from other values",
+}
 GONE = 410
 
 
@@ -141,6 +148,7 @@ def _value(value: KnownValue) -> dict[str, Any]:
         "warning": WARNINGS.get(ATTRIBUTES[value.name].basis_class, ""),
         "known": attribute_value(value.name, value.known),
         "served": attribute_value(value.name, value.served) if value.served != value.known else "",
+        "kind": COMPUTED[how(value.name).kind],
         "source": value.source,
         "since": value.since,
         "others": [(source, attribute_value(value.name, other)) for source, other in value.others.items()],
