@@ -102,10 +102,15 @@ def load(
                 progress(batch.file, loaded)
         results.record(mapping.name, tally.findings(as_of, now, _records_before(mapping)), now)
         materialise.customers(loaded.touched, now)
-        job.argument = {**argument, "records": dict(tally.records), "limits": asdict(mapping.limits)}
-        job.total = job.done
-        job.message = f"{loaded.customers} customers, {loaded.decisions} decisions, {loaded.rejects} rejects"
+        _sum_up(job, mapping, loaded, tally)
     return loaded
+
+
+def _sum_up(job: Job, mapping: BankMapping, loaded: Loaded, tally: Tally) -> None:
+    """What the next load of this mapping and the nightly checks compare with."""
+    job.argument |= {"records": dict(tally.records), "limits": asdict(mapping.limits)}
+    job.total = job.done
+    job.message = f"{loaded.customers} customers, {loaded.decisions} decisions, {loaded.rejects} rejects"
 
 
 def _take(batch: Batch, mapping: BankMapping, loaded: Loaded, start: int, protect: Protect) -> None:
