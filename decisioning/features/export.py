@@ -19,11 +19,15 @@ _ROW_GROUP = 200_000  # rows; sorted by customer, so that a reader skips the gro
 
 def export_parquet(path: Path, now: datetime) -> dict[str, int]:
     """Write everything known by `now`, one folder a source and one file for each range of customers; returns the rows
-    of each source. A file that is there already is written anew, so that an export may be repeated."""
+    of each source. A file that is there already is written anew, so that an export may be repeated. The folder says up
+    to which moment it reaches only once it is whole."""
     rows = dict.fromkeys(TABLES, 0)
+    folder.moment_file(path).unlink(missing_ok=True)
     for first in _ranges():
         for source in TABLES:
             rows[source] += _write(path / source, source, first, now)
+    path.mkdir(parents=True, exist_ok=True)
+    folder.moment_file(path).write_text(now.isoformat())
     return rows
 
 

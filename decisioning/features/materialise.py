@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db import connection
@@ -17,6 +17,9 @@ from redis.exceptions import RedisError
 from decisioning import jobs, store
 from decisioning.features import layout, stored, vector
 from decisioning.models import Customer, Job
+
+if TYPE_CHECKING:
+    from decisioning.features.history import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ def customers(ids: Collection[int], now: datetime) -> int:
     """
     chosen = sorted(ids)
     for start in range(0, len(chosen), CHUNK):
-        _compute(chosen[start : start + CHUNK], now)
+        _compute(chosen[start : start + CHUNK], now, _postgres())
     return len(chosen)
 
 
@@ -65,24 +68,35 @@ def population(now: datetime, progress: Progress | None = None) -> int:
     call shares its work: each takes the chunks that nobody else is at.
     """
     try:
-        with jobs.running(JOB, {"as_of": (as_of := _begun(now)).isoformat()}, now) as job:
-            job.total = Customer.objects.filter(erased_at__isnull=True).count()
-            _renew_forest(as_of)
-            for made in _chunks(as_of):
-                job.done += made
-                job.save(update_fields=["done", "total"])
-                if progress:
-                    progress(job.done, job.total)
-            return job.done
+        return _run(_begun(now), now, _postgres(), progress)
     except jobs.AlreadyRunning:
-        return sum(_chunks(_begun(now)))
+        return sum(_chunks(_begun(now), _postgres()))
 
 
-def _renew_forest(as_of: datetime) -> None:
+def population_from(engine: Engine, as_of: datetime, now: datetime, progress: Progress | None = None) -> int:
+    """The same from another engine, whose history reaches to `as_of`. Raises AlreadyRunning."""
+    return _run(as_of, now, engine, progress)
+
+
+def _run(as_of: datetime, now: datetime, engine: Engine, progress: Progress | None) -> int:
     from decisioning.features import forests
+
+    with jobs.running(JOB, {"as_of": as_of.isoformat()}, now) as job:
+        job.total = Customer.objects.filter(erased_at__isnull=True).count()
+        forests.renew_if_due(engine, as_of)
+        for made in _chunks(as_of, engine):
+            job.done += made
+            job.save(update_fields=["done", "total"])
+            if progress:
+                progress(job.done, job.total)
+    return job.done
+
+
+def _postgres() -> Engine:
+    """What builds expressions is imported by those who compute vectors, not by every process that serves them."""
     from decisioning.features.engines.postgres import Postgres
 
-    forests.renew_if_due(Postgres(), as_of)
+    return Postgres()
 
 
 def _begun(now: datetime) -> datetime:
@@ -93,7 +107,7 @@ def _begun(now: datetime) -> datetime:
     return datetime.fromisoformat(last.argument["as_of"])
 
 
-def _chunks(as_of: datetime) -> Iterator[int]:
+def _chunks(as_of: datetime, engine: Engine) -> Iterator[int]:
     """Make what is missing, chunk by chunk; yields how many each took. What others are at is looked at again once they
     are done with it, or dead."""
     ends = Customer.objects.order_by("id").values_list("id", flat=True)
@@ -104,18 +118,18 @@ def _chunks(as_of: datetime) -> Iterator[int]:
     for start in range(first // CHUNK * CHUNK, last + 1, CHUNK):
         with _claimed(start, wait=False) as mine:
             if mine:
-                yield from _make_pending(start, as_of)
+                yield from _make_pending(start, as_of, engine)
             else:
                 others.append(start)
     for start in others:
         with _claimed(start, wait=True):
-            yield from _make_pending(start, as_of)
+            yield from _make_pending(start, as_of, engine)
 
 
-def _make_pending(start: int, as_of: datetime) -> Iterator[int]:
+def _make_pending(start: int, as_of: datetime, engine: Engine) -> Iterator[int]:
     pending = _pending(start, as_of)
     if pending:
-        _compute(pending, as_of)
+        _compute(pending, as_of, engine)
         yield len(pending)
 
 
@@ -149,15 +163,13 @@ def _without(condition: str, parameters: list[Any], as_of: datetime) -> list[int
         return [customer for (customer,) in cursor.fetchall()]
 
 
-def _compute(ids: list[int], as_of: datetime) -> None:
+def _compute(ids: list[int], as_of: datetime, engine: Engine) -> None:
     """One read of history, one statement, one stream to Redis."""
-    # What builds expressions is imported by those who compute vectors, not by every process that serves them.
     from decisioning.features import forests, history
-    from decisioning.features.engines.postgres import Postgres
 
     moment = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
     spine = history.spine(np.array(ids, dtype=np.int64), moment)
-    table = history.as_of(Postgres(), spine, forests=forests.kept(as_of, as_of))
+    table = history.as_of(engine, spine, forests=forests.kept(as_of, as_of))
     contents = vector.encode(table, as_of)
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [as_of, timezone.now(), ids, contents])

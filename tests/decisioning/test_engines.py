@@ -12,13 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from django.core.management import CommandError, call_command
 
-from decisioning.features import history
+from decisioning.features import history, materialise
 from decisioning.features.derived import derived
 from decisioning.features.engines.duckdb import DuckDB
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.export import export_parquet
 from decisioning.features.groups import IMPLEMENTATIONS
+from decisioning.models import FeatureVector
 from tests.decisioning import bitemporal
 from tests.factories import NOW
 
@@ -71,3 +73,22 @@ def test_postgres_and_spark_give_the_same_table(spine: pa.Table, tmp_path: Path,
 
     export_parquet(tmp_path, NOW)
     assert _differences(history.as_of(Spark(session, tmp_path), spine), history.as_of(Postgres(), spine)) == {}
+
+
+def test_vectors_from_an_exported_history_are_those_from_postgres(tmp_path: Path) -> None:
+    bitemporal.make(40)
+    materialise.population(NOW)
+    expected = dict(FeatureVector.objects.values_list("customer_id", "content"))
+    export_parquet(tmp_path, NOW)
+    FeatureVector.objects.all().delete()
+    call_command("materialise", "--history", str(tmp_path))
+    assert dict(FeatureVector.objects.values_list("customer_id", "content")) == expected
+
+
+def test_an_export_that_broke_off_is_not_materialised_from(tmp_path: Path) -> None:
+    bitemporal.make(5)
+    export_parquet(tmp_path, NOW)
+    (tmp_path / "as_of").unlink()
+    with pytest.raises(CommandError, match="no finished export"):
+        call_command("materialise", "--history", str(tmp_path))
+    assert not FeatureVector.objects.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,22 @@ ARROW: dict[ColumnType, pa.DataType] = {
     "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(), "string": pa.string(),
     "timestamp": pa.timestamp("us", "UTC"),
 }  # fmt: skip
+
+
+class UnfinishedExport(LookupError):
+    """The folder does not say up to which moment its history reaches: no export into it has come to its end."""
+
+
+def moment_file(folder: Path) -> Path:
+    return folder / "as_of"
+
+
+def as_of(folder: Path) -> datetime:
+    """Up to which moment the history in this folder reaches. Raises UnfinishedExport."""
+    try:
+        return datetime.fromisoformat(moment_file(folder).read_text().strip())
+    except (OSError, ValueError) as error:
+        raise UnfinishedExport(f"{folder} holds no finished export of history") from error
 
 
 def schema(source: str) -> pa.Schema:
