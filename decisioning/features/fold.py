@@ -46,6 +46,7 @@ SESSION_TYPES = ("page_view", "card_view", "login")
 _CARDS_PAGE = "cards"
 _LIFE_EVENTS = {"new_mortgage": "new_mortgage_180d", "first_child": "first_child_180d"}
 _HAPPENS = ("large_purchase_7d", *_LIFE_EVENTS.values())
+COMPUTED = ("recent_activity",)  # groups that are folded whole, and so true since the moment of the fold
 
 
 def row(at: int, type_: str, payload: Mapping[str, Any]) -> Row:
@@ -122,18 +123,22 @@ def over(vector: Vector | None, rows: Sequence[Row], now: int) -> Groups:
     groups: Groups = dict(vector.groups) if vector else {}
     if not rows:
         return groups
-    happened = [each for each in rows if now - OLDEST < each[0] <= now]
+    happened = until(rows, now)
     session = _session(happened, now)
     if session:
         groups[SESSION_GROUP] = session
-    if happened:
-        told = groups.get("recent_activity", (0.0, {}))[1]
-        groups["recent_activity"] = now / SECOND, {**told, **_recent(happened, told, now)}
-    changed = _account(happened, groups.get("account_state", (0.0, {}))[1], stamp(vector.as_of) if vector else 0, now)
-    if changed:
-        since, values = groups.get("account_state", (now / SECOND, {}))
-        groups["account_state"] = since, {**values, **changed}
+    for name, change in (("recent_activity", recent_activity), ("account_state", account_state)):
+        since, told = groups.get(name, (now / SECOND, {}))
+        changed = change(happened, told, stamp(vector.as_of) if vector else 0, now)
+        if changed:
+            groups[name] = now / SECOND if name in COMPUTED else since, {**told, **changed}
     return groups
+
+
+def until(rows: Sequence[Row], now: int) -> list[Row]:
+    """What had happened at `now`, as far back as anything here looks."""
+    oldest = now - OLDEST
+    return [each for each in rows if oldest < each[0] <= now]
 
 
 def _session(happened: Iterable[Row], now: int) -> tuple[float, dict[str, Any]] | None:
@@ -163,32 +168,38 @@ def _told(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in pairs if value is not None}
 
 
-def _recent(happened: Sequence[Row], told: Mapping[str, Any], now: int) -> dict[str, Any]:
-    """Every count is known as soon as anything is: signals of this customer do reach us."""
-
-    def since(code: str, days: int) -> list[Row]:
-        return [each for each in happened if each[1] == code and each[0] > now - days * DAY]
-
-    amounts = [each[2] for each in since("t", 1)]
-    values: dict[str, Any] = {
-        "transactions_24h": len(amounts),
-        "spend_24h": sum(math.floor(amount * 100 + 0.5) for amount in amounts if amount > 0) / 100,
-        "declined_transaction_30d": bool(since("d", 30)),
-        "service_calls_7d": len(since("c", 7)),
-        "complaint_30d": bool(since("m", 30)),
-        "alerts_acknowledged_7d": len(since("a", 7)),
-    }
+def recent_activity(happened: Sequence[Row], told: Mapping[str, Any], as_of: int, now: int) -> dict[str, Any]:
+    """The whole group: every count is known as soon as anything is, because signals of this customer do reach us."""
+    if not happened:
+        return {}
+    day, week, month = now - DAY, now - 7 * DAY, now - 30 * DAY
+    count = {"t": 0, "c": 0, "a": 0, "d": 0, "m": 0}
+    since = {"t": day, "c": week, "a": week, "d": month, "m": month}
+    cents = 0
     variants = {name: variant for name, _, variant in (each.partition(":") for each in told.get("experiments", ()))}
-    variants |= {each[2]: each[3] for each in happened if each[1] == "e"}
+    for each in happened:
+        code = each[1]
+        if code == "e":
+            variants[each[2]] = each[3]
+        elif code in since and each[0] > since[code]:
+            count[code] += 1
+            if code == "t" and each[2] > 0:
+                cents += math.floor(each[2] * 100 + 0.5)
+    values: dict[str, Any] = {
+        "transactions_24h": count["t"], "spend_24h": cents / 100, "declined_transaction_30d": count["d"] > 0,
+        "service_calls_7d": count["c"], "complaint_30d": count["m"] > 0, "alerts_acknowledged_7d": count["a"],
+    }  # fmt: skip
     if variants:
         values["experiments"] = sorted(f"{name}:{variant}" for name, variant in variants.items())
     return {name: _typed(name, value) for name, value in values.items()}
 
 
-def _account(happened: Sequence[Row], told: Mapping[str, Any], as_of: int, now: int) -> dict[str, Any]:
+def account_state(happened: Sequence[Row], told: Mapping[str, Any], as_of: int, now: int) -> dict[str, Any]:
     """What signals change of the values `told`, which were computed `as_of` and had seen what happened until then."""
+    if not happened:
+        return {}
     # Of a customer whose signals reach us, it is known that nothing of this has happened.
-    values: dict[str, Any] = {name: False for name in _HAPPENS if happened and name not in told}
+    values: dict[str, Any] = {name: False for name in _HAPPENS if name not in told}
     paid = large = None
     for each in happened:
         at, code, fresh = each[0], each[1], each[0] > as_of

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final, Self
 
 import orjson
@@ -63,11 +64,17 @@ class Ledger:
         )
 
     def encode(self) -> bytes:
-        bits = sum(_BIT.get(purpose, 0) for purpose in self.consents) | _SUPPRESSED * self.suppressed
+        bits, others = _bits(self.consents)
+        bits |= _SUPPRESSED * self.suppressed
         head = _HEAD.pack(self.sequence, self.customer >> 32, self.customer & 0xFFFFFFFF, _LIST, bits)
         days = {str(date.fromisoformat(day).toordinal() - _FIRST_DAY): counts for day, counts in self.contacts.items()}
-        others = sorted(self.consents - _BIT.keys())
         return head + orjson.dumps([days, others]) if days or others else head
+
+
+@lru_cache(maxsize=1024)
+def _bits(consents: frozenset[str]) -> tuple[int, list[str]]:
+    """The bits of these consents, and those that have none. Most customers share one of a few sets."""
+    return sum(_BIT.get(purpose, 0) for purpose in consents), sorted(consents - _BIT.keys())
 
 
 def level(consents: Collection[str]) -> int:

@@ -17,7 +17,7 @@ from decisioning.features.vector import stamp
 from decisioning.known import DEFAULTS, Serving, serving
 from decisioning.models import Customer
 from offers.conditions.vectorise import CategoryColumn, Column, NumberColumn, SetColumn
-from offers.register import ATTRIBUTES, GROUPS, LEVELS, Attribute, Group
+from offers.register import ATTRIBUTES, GROUPS, LEVELS, Attribute, Group, attributes
 
 CHUNK = 20_000  # customers; with every attribute of the register some 15 MB
 
@@ -26,10 +26,11 @@ SELECT v.content, ARRAY(SELECT 'personalisation:' || s.channel FROM decisioning_
   WHERE s.customer_id = v.customer_id AND s.purpose = 'personalisation' AND s.granted ORDER BY s.channel)
 FROM decisioning_featurevector v WHERE v.customer_id = ANY(%s) ORDER BY v.customer_id
 """
-_MOMENTARY = ("account_state", "recent_activity")  # what signals change of the groups of a customer
+# What signals change of the groups of a customer, and the values of the vector that it depends on.
+_CHANGES = {"account_state": fold.account_state, "recent_activity": fold.recent_activity}
 
 Mask = NDArray[np.bool_]
-_Signalled = dict[int, fold.Groups]  # by place: the changed groups of the few who sent signals lately
+_Changed = Mapping[int, Mapping[str, Any]]  # of one group: the values that signals change, by place of the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Chunk:
         """The same as a decision has it: one mapping a customer, from which a missing value is absent."""
         rows: list[dict[str, Any]] = [{} for _ in self.customers]
         for name, column in self.columns.items():
-            for at, value in _values(ATTRIBUTES[name], column):
+            for at, value in _values(ATTRIBUTES[name], column, range(len(rows))):
                 rows[at][name] = value
         return rows
 
@@ -81,19 +82,21 @@ def _ids(after: int) -> NDArray[np.int64]:
 
 def _columns(ids: list[int], names: frozenset[str], now: datetime) -> dict[str, Column]:
     """What may be used of the attributes, for each of these customers."""
+    groups = {name: [one for one in ATTRIBUTES.values() if one.group == name and one.name in names] for name in GROUPS}
     contents, levels = _vectors(ids, now)
-    made = vector.decode_many(contents, names)
-    signalled = _signalled(ids, contents, now) if {ATTRIBUTES[name].group for name in names} & {*_MOMENTARY} else {}
+    # What signals change depends on the other values of their group.
+    momentary = [name for name in _CHANGES if groups[name]]
+    made = vector.decode_many(contents, names | {one.name for name in momentary for one in attributes(group=name)})
+    signalled = _signalled(ids, now) if momentary else {}
     columns: dict[str, Column] = {}
-    for group in GROUPS.values():
-        own = [declared for declared in ATTRIBUTES.values() if declared.name in names and declared.group == group.name]
-        if own:
-            since = made.since.get(group.name, np.full(len(ids), np.nan))
-            usable, default = _served(group, _overlaid(since, group.name, signalled), levels, now.timestamp())
-            for declared in own:
-                column = made.columns.get(declared.name) or _nothing(declared, len(ids))
-                column = _with_signals(declared, column, signalled)
-                columns[declared.name] = _reduced(declared, column, usable, default)
+    for name, declared in groups.items():
+        if declared:
+            changed = _changed(name, made, signalled, now) if name in _CHANGES else {}
+            since = _since(name, made, changed, now)
+            usable, default = _served(GROUPS[name], since, levels, now.timestamp())
+            for one in declared:
+                column = _with_signals(one, made.columns.get(one.name) or _nothing(one, len(ids)), changed)
+                columns[one.name] = _reduced(one, column, usable, default)
     return columns
 
 
@@ -108,24 +111,33 @@ def _vectors(ids: list[int], now: datetime) -> tuple[list[bytes], NDArray[np.int
     return [bytes(content) for content, _ in rows], levels
 
 
-def _signalled(ids: Sequence[int], contents: Sequence[bytes], now: datetime) -> _Signalled:
-    """The momentary groups of those whose signals say something, as their next decision would fold them."""
+def _signalled(ids: Sequence[int], now: datetime) -> dict[int, list[fold.Row]]:
+    """What happened of late, by place of the customer, of those whose signals say something."""
     place = {customer: at for at, customer in enumerate(ids)}
-    changed = {}
-    for moment in stored.moments(ids, now):
-        rows = stored.rows(moment.content)
-        if rows:
-            at = place[moment.customer]
-            groups = fold.over(vector.decode(contents[at]), rows, stamp(now))
-            changed[at] = {name: groups[name] for name in _MOMENTARY if name in groups}
-    return changed
+    happened = (
+        (place[each.customer], fold.until(stored.rows(each.content), stamp(now))) for each in stored.moments(ids, now)
+    )
+    return {at: rows for at, rows in happened if rows}
 
 
-def _overlaid(since: NDArray[np.float64], group: str, signalled: _Signalled) -> NDArray[np.float64]:
-    since = since.copy()
-    for at, groups in signalled.items():
-        if group in groups:
-            since[at] = groups[group][0]
+def _changed(group: str, made: vector.Many, signalled: Mapping[int, list[fold.Row]], now: datetime) -> _Changed:
+    """What the next decision of each of these customers would find changed in this group."""
+    told: dict[int, dict[str, Any]] = {at: {} for at in signalled}
+    for declared in attributes(group=group):
+        for at, value in _values(declared, made.columns[declared.name], told.keys()):
+            told[at][declared.name] = value
+    change, moments, moment = _CHANGES[group], made.as_of.tolist(), stamp(now)
+    return {at: change(happened, told[at], moments[at], moment) for at, happened in signalled.items()}
+
+
+def _since(group: str, made: vector.Many, changed: _Changed, now: datetime) -> NDArray[np.float64]:
+    """Since when the group is true (n,), in epoch seconds; NaN where it is not known."""
+    since = made.since.get(group, np.full(len(made.as_of), np.nan)).copy()
+    places = np.fromiter((at for at, values in changed.items() if values), dtype=np.intp)
+    if group in fold.COMPUTED:
+        since[places] = now.timestamp()
+    else:
+        since[places] = np.where(np.isnan(since[places]), now.timestamp(), since[places])
     return since
 
 
@@ -170,38 +182,41 @@ def _nothing(declared: Attribute, size: int) -> Column:
     return NumberColumn(np.full(size, np.nan))
 
 
-def _with_signals(declared: Attribute, column: Column, signalled: _Signalled) -> Column:
-    """The column with the values that signals have changed of a few customers."""
-    told = {at: groups[declared.group][1].get(declared.name) for at, groups in signalled.items()
-            if declared.group in groups}  # fmt: skip
-    if not told or isinstance(column, CategoryColumn):  # no signal tells a category of a customer
+def _with_signals(declared: Attribute, column: Column, changed: _Changed) -> Column:
+    """The column with the values that signals have changed."""
+    told = {at: values[declared.name] for at, values in changed.items() if declared.name in values}
+    if not told:
         return column
     places = np.fromiter(told, dtype=np.intp, count=len(told))
     if isinstance(column, NumberColumn):
         values = column.values.copy()
-        values[places] = [np.nan if value is None else float(value) for value in told.values()]
+        values[places] = [float(value) for value in told.values()]
         return NumberColumn(values)
+    assert isinstance(column, SetColumn)  # no signal tells a category of a customer
     missing = column.missing.copy()
-    missing[places] = [value is None for value in told.values()]
+    missing[places] = False
     members = {member: mask.copy() for member, mask in column.members.items()}
-    for member in frozenset[str]().union(*(value or () for value in told.values()), members):
+    for member in frozenset[str]().union(*told.values(), members):
         mask = members.setdefault(member, np.zeros(len(missing), dtype=bool))
-        mask[places] = [member in (value or ()) for value in told.values()]
+        mask[places] = [member in value for value in told.values()]
     return SetColumn(members, missing)
 
 
-def _values(declared: Attribute, column: Column) -> Iterator[tuple[int, Any]]:
-    """Place and value of everybody of whom the attribute is known."""
+def _values(declared: Attribute, column: Column, places: Collection[int]) -> Iterator[tuple[int, Any]]:
+    """Place and value of those among `places` of whom the attribute is known, as a decision has it."""
+    among = np.fromiter(places, dtype=np.intp, count=len(places))
     if isinstance(column, NumberColumn):
+        found = column.values[among]
+        known = ~np.isnan(found)
         kind = {"integer": int, "boolean": bool}.get(declared.type, float)
-        for at in np.flatnonzero(~np.isnan(column.values)).tolist():
-            yield at, kind(column.values[at])
+        yield from zip(among[known].tolist(), map(kind, found[known].tolist()), strict=True)
     elif isinstance(column, CategoryColumn):
-        for at in np.flatnonzero(column.codes >= 0).tolist():
-            yield at, column.vocabulary[column.codes[at]]
+        known = column.codes[among] >= 0
+        names = [column.vocabulary[code] for code in column.codes[among][known].tolist()]
+        yield from zip(among[known].tolist(), names, strict=True)
     else:
-        sets: dict[int, list[str]] = {at: [] for at in np.flatnonzero(~column.missing).tolist()}
+        sets: dict[int, list[str]] = {at: [] for at in among[~column.missing[among]].tolist()}
         for member in sorted(column.members):
-            for at in np.flatnonzero(column.members[member]).tolist():
+            for at in among[column.members[member][among] & ~column.missing[among]].tolist():
                 sets[at].append(member)
         yield from sets.items()

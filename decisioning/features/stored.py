@@ -6,6 +6,7 @@ import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -27,6 +28,7 @@ DATED = ("balance", "payment", "transaction")
 # A signal is known from when its batch came in and seen from its commit on: a vector of in between lacks it.
 UNDER_WAY = timedelta(seconds=5)
 
+_SEPARATOR = "\x1f"
 _AGE = struct.Struct(">Q")
 # The rank says how new the snapshot is that a statement reads: a later one has a higher xmax or, where nothing began in
 # between, fewer transactions under way. So of two processes that read one customer's signals, Redis keeps the newer.
@@ -37,7 +39,7 @@ WITH snapshot AS MATERIALIZED (
 ), signalled AS (
   SELECT s.customer_id,
     json_agg(json_build_array((extract(epoch FROM s.occurred_at) * 1000000)::bigint, s.type, s.payload)
-      ORDER BY s.occurred_at, s.event_id) FILTER (WHERE s.type = ANY(%(types)s)) AS events,
+      ORDER BY s.occurred_at, s.event_id) FILTER (WHERE s.type = ANY(%(types)s)) ::text AS events,
     bool_or(s.known_at > v.as_of - %(under_way)s AND (s.type = ANY(%(material)s)
       OR (s.type = ANY(%(dated)s) AND s.occurred_at <= v.as_of))) AS behind
   FROM decisioning_signal s LEFT JOIN decisioning_featurevector v USING (customer_id)
@@ -54,7 +56,8 @@ WHERE c.id = ANY(%(customers)s) AND c.token IS NOT NULL
 _ALL = sql.SQL(_SIGNALLED) + sql.SQL("""
 SELECT c.id, coalesce(c.token, ''), snapshot.rank, signalled.events, v.content, p.content, coalesce(l.sequence, 0),
   coalesce(l.contacts, '{}')::text, c.suppressed,
-  ARRAY(SELECT s.purpose || ':' || s.channel FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted)
+  (SELECT string_agg(s.purpose || ':' || s.channel, %(separator)s ORDER BY s.purpose, s.channel)
+   FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted)
 FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
 LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id
 LEFT JOIN decisioning_precomputedscore p ON p.customer_id = c.id
@@ -87,7 +90,7 @@ class Stored:
     @classmethod
     def of(cls, line: Sequence[Any], now: int) -> Self:
         customer, token, rank, events, content, scores, sequence, contacts, suppressed, consents = line
-        ledger = Ledger(customer, sequence, orjson.loads(contacts), frozenset(consents), suppressed)
+        ledger = Ledger(customer, sequence, orjson.loads(contacts), _granted(consents), suppressed)
         made = bytes(content) if content is not None and vector.readable(bytes(content)) else None
         return cls(token, ledger, made, None if scores is None else bytes(scores), _moment(rank, events, now))
 
@@ -146,13 +149,19 @@ def rows(moment: bytes | None) -> list[Row]:
 def _parameters(customers: Collection[int], now: datetime) -> dict[str, Any]:
     return {
         "customers": list(customers), "types": list(fold.TYPES), "material": list(MATERIAL), "dated": list(DATED),
-        "under_way": UNDER_WAY,
+        "under_way": UNDER_WAY, "separator": _SEPARATOR,
         "session_types": list(fold.SESSION_TYPES), "oldest": now - timedelta(microseconds=fold.OLDEST),
         "session": now - timedelta(microseconds=fold.SESSION),
     }  # fmt: skip
 
 
-def _moment(rank: int, events: str | list[Any] | None, now: int) -> bytes:
+@lru_cache(maxsize=1024)
+def _granted(consents: str | None) -> frozenset[str]:
+    """Most customers share one of a few sets."""
+    return frozenset(consents.split(_SEPARATOR) if consents else ())
+
+
+def _moment(rank: int, events: str | None, now: int) -> bytes:
     """The age, then the rows that matter."""
-    found = orjson.loads(events) if isinstance(events, str) else events or []
+    found = orjson.loads(events) if events else []
     return _AGE.pack(rank) + fold.pack([fold.row(at, type_, payload) for at, type_, payload in found], now)

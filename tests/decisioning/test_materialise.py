@@ -12,7 +12,7 @@ from django.utils import timezone
 from redis import Redis
 
 from decisioning import known, rebuild, store
-from decisioning.features import layout, materialise, online, population, vector
+from decisioning.features import history, layout, materialise, online, population, vector
 from decisioning.models import Customer, FeatureRow, FeatureVector, Job
 from offers.register import ATTRIBUTES
 from tests import bank
@@ -76,11 +76,11 @@ def test_several_share_one_run_and_nobody_is_made_twice_or_forgotten(
     made: list[int] = []
     compute, gate, passed = materialise._compute, threading.Barrier(3), threading.local()
 
-    def noted(ids: list[int], as_of: datetime) -> None:
+    def noted(ids: list[int], as_of: datetime, engine: history.Engine) -> None:
         if not hasattr(passed, "gate"):
             passed.gate = gate.wait(timeout=60)  # each has a chunk of its own before anybody goes on
         made.extend(ids)
-        compute(ids, as_of)
+        compute(ids, as_of, engine)
 
     monkeypatch.setattr(materialise, "_compute", noted)
 
