@@ -15,14 +15,14 @@ from django.utils import timezone
 from decisioning.ingest.loading import KIND
 from decisioning.models import Job
 from decisioning.quality import history, results
-from decisioning.quality.expectations import POSSIBLE, UNIQUE, Expectation, Finding
+from decisioning.quality.expectations import READABLE, UNIQUE, Expectation, Finding
 from offers import roles
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 QUERIES = 10
-SCORES = Expectation("credit_risk", "credit_score", POSSIBLE)
+SCORES = Expectation("credit_risk", "credit_score", READABLE)
 KEYS = Expectation("accounts", "account_key", UNIQUE)
 
 
@@ -76,7 +76,7 @@ def test_the_last_runs_are_drawn_oldest_first() -> None:
     now = timezone.now()
     for ago, failed in enumerate([0, 10, 20]):
         run("bank", failed, at=now - timedelta(days=ago))
-    runs = history.runs(2)[("bank", "credit_risk", "credit_score", POSSIBLE)]
+    runs = history.runs(2)[("bank", "credit_risk", "credit_score", READABLE)]
     assert [item.share for item in runs] == [0.05, 0.0]
 
 
