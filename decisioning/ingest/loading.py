@@ -40,6 +40,7 @@ class Loaded:
     """
 
     as_of: datetime
+    known_from: datetime | None = None
     customers: int = 0
     accounts: int = 0
     transactions: int = 0
@@ -81,13 +82,17 @@ def load(
     fingerprint = fingerprint_of(mapping, folder)
     before = Job.objects.filter(kind=KIND, argument__fingerprint=fingerprint).order_by("-id").first()
     as_of = mapping.as_of or (datetime.fromisoformat(before.argument["as_of"]) if before else now)
-    argument: dict[str, object] = {"mapping": mapping.name, "fingerprint": fingerprint, "as_of": as_of.isoformat()}
+    known_from = _known_from(mapping, before, now)
+    argument: dict[str, object] = {
+        "mapping": mapping.name, "fingerprint": fingerprint, "as_of": as_of.isoformat(),
+        "known_from": known_from.isoformat() if known_from else None,
+    }  # fmt: skip
     with jobs.running(KIND, argument, now) as job, _rejects_file(rejects) as note_rejects:
         # Read again only now: the lock is ours, so whoever wrote the row has ended.
         if before:
             before.refresh_from_db()
             job.done = 0 if before.status == Job.Status.DONE else before.done
-        loaded, tally, start = Loaded(as_of), Tally(mapping), job.done
+        loaded, tally, start = Loaded(as_of, known_from), Tally(mapping), job.done
         began = time.monotonic()
         for batch in read_export(mapping, folder, as_of, now):
             _take(batch, mapping, loaded, start, protect)
@@ -106,6 +111,16 @@ def load(
     return loaded
 
 
+def _known_from(mapping: BankMapping, before: Job | None, now: datetime) -> datetime | None:
+    """Since when this export is known: None for the first of its source, whose history was known as it happened; the
+    same for the same files again. What a later one adds to the past was not known to the decisions made meanwhile."""
+    if before:
+        told = before.argument.get("known_from")
+        return datetime.fromisoformat(told) if told else None
+    earlier = Job.objects.filter(kind=KIND, argument__mapping=mapping.name, status=Job.Status.DONE)
+    return now if earlier.exists() else None
+
+
 def _sum_up(job: Job, mapping: BankMapping, loaded: Loaded, tally: Tally) -> None:
     """What the next load of this mapping and the nightly checks compare with."""
     job.argument |= {"records": dict(tally.records), "limits": asdict(mapping.limits)}
@@ -121,7 +136,7 @@ def _take(batch: Batch, mapping: BankMapping, loaded: Loaded, start: int, protec
     if batch.number <= start:
         loaded.resumed += 1
     elif not batch.empty():
-        surrogates = store(batch, mapping, surrogates, loaded.as_of)
+        surrogates = store(batch, mapping, surrogates, loaded.as_of, loaded.known_from)
         protected = [(surrogates[record.key], record.protected) for record in batch.customers if record.protected]
         protect(protected, loaded.as_of)
     loaded.touched.update(surrogates.values())

@@ -64,11 +64,13 @@ ON CONFLICT (customer_id, account_key) DO UPDATE SET product = excluded.product,
       IS DISTINCT FROM (excluded.product, excluded.opened_on, excluded.closed_on, excluded.credit_limit,
         excluded.balance, excluded.occurred_at)
 """
-# A booking is known to the bank when it is made. In the order of the primary key, so that its pages are met once.
+# A booking is known when it is made, and where it comes with a later export than the source's first, not before that:
+# decisions made meanwhile did not know it. In the order of the primary key, so that its pages are met once.
 _TRANSACTIONS = """
 INSERT INTO decisioning_transaction
   (customer_id, transaction_key, account_key, occurred_at, known_at, amount, category, source)
-SELECT customer, key, account, at, at, amount, category, %s FROM incoming_transaction ORDER BY 1, 2
+SELECT customer, key, account, at, greatest(at, %s::timestamptz), amount, category, %s FROM incoming_transaction
+ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 _DECISIONS = """
@@ -82,9 +84,13 @@ ON CONFLICT (customer_id, decision_key) DO UPDATE SET arm = excluded.arm, reward
 """
 
 
-def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: datetime) -> Surrogates:
+def store(
+    batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: datetime, known_from: datetime | None = None
+) -> Surrogates:
     """Write a batch whose references are resolved in one transaction; returns the surrogate keys with those of new
     customers.
+
+    No transaction of it counts as known before `known_from`: the load of an export that is not the source's first.
 
     Months of transactions that have no partition yet get one. Posts must be those of customers who agreed to it.
     """
@@ -99,7 +105,7 @@ def store(batch: Batch, mapping: BankMapping, surrogates: Surrogates, as_of: dat
         _statements(batch.customers, surrogates, mapping.name, as_of)
         _consents([surrogates[key] for key in keys], mapping, as_of)
         _accounts(batch.accounts, surrogates, as_of)
-        _transactions(batch.transactions, surrogates, mapping.name)
+        _transactions(batch.transactions, surrogates, mapping.name, known_from)
         _decisions(batch.decisions, surrogates, mapping.name, as_of)
         _posts(batch.posts, surrogates, mapping.name, as_of)
     return surrogates
@@ -153,9 +159,9 @@ def _accounts(records: Sequence[AccountRecord], surrogates: Surrogates, as_of: d
     _bring("account", [[surrogates[r.customer] for r in records], *columns], _ACCOUNTS, as_of, as_of)
 
 
-def _transactions(table: pa.Table, surrogates: Surrogates, source: str) -> None:
+def _transactions(table: pa.Table, surrogates: Surrogates, source: str, known_from: datetime | None) -> None:
     columns = [table[name] for name in ("key", "account", "occurred_at", "amount", "category")]
-    _bring("transaction", [mapped(table["customer"], surrogates), *columns], _TRANSACTIONS, source)
+    _bring("transaction", [mapped(table["customer"], surrogates), *columns], _TRANSACTIONS, known_from, source)
 
 
 def _decisions(records: Sequence[DecisionRecord], surrogates: Surrogates, source: str, as_of: datetime) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from decisioning import quality
 from decisioning.features import history
@@ -194,6 +195,28 @@ def test_transactions_of_an_export_of_their_own_find_their_customers_and_account
     kept = Transaction.objects.order_by("amount").values_list("transaction_key", "amount", "category", "account_key")
     assert list(kept) == [("1-2-7", -3.0, "other", "a2"), ("1-1-7", 1000.0, "food", "a1")]
     assert Transaction.objects.get(transaction_key="1-1-7").occurred_at == datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
+
+
+def test_what_a_later_export_adds_to_the_past_was_not_known_then(bank: Bank) -> None:
+    """The leak of a backfill: the booking lies before the decision, and came after it."""
+    bank.load("core")
+    bank.load("moves")
+    first = Transaction.objects.get()
+    assert first.known_at == first.occurred_at  # history of a source is known as it happened
+    good = (bank.folder / "moves.csv").read_text().splitlines()
+    bank.write("moves.csv", *good, "1,1,8,a1,2026-10-31,50,food")
+    before = timezone.now()
+    bank.load("moves")
+    late = Transaction.objects.get(amount=50)
+    assert late.occurred_at < before <= late.known_at
+    assert Transaction.objects.get(amount=1000).known_at == first.known_at
+    customer, day = np.array([bank.customer(1)]), np.timedelta64(1, "D")
+    then, now = np.datetime64("2026-11-06"), np.datetime64(late.known_at.replace(tzinfo=None), "us") + day
+    spent = [history.as_of(Postgres(), history.spine(customer, at))["spend_90d"][0].as_py() for at in (then, now)]
+    assert spent == [1000.0, 1050.0]
+    known = late.known_at
+    bank.load("moves")  # the same files again change nothing
+    assert Transaction.objects.get(amount=50).known_at == known
 
 
 def test_a_post_is_scored_only_with_consent_and_its_words_are_nowhere(
