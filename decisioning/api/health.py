@@ -12,9 +12,10 @@ from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 
 from decisioning import health
-from decisioning.features import online
+from decisioning.features import footprint, momentary, online
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -37,6 +38,7 @@ class _FromPostgres(Collector):
         for item in health.dependencies():
             states.add_metric([item.name], float(item.state == "ok"))
         yield states
+        yield from _of_redis()
         try:
             versions, recent = online.versions_in_postgres(), health.recent(timezone.now())
             waiting = health.waiting_outcomes()
@@ -56,6 +58,23 @@ class _FromPostgres(Collector):
         for name, (meaning, value) in figures.items():
             if value is not None:
                 yield GaugeMetricFamily(name, meaning, value=float(value))
+
+
+def _of_redis() -> Iterator[Metric]:
+    """Nothing where Redis does not answer, which its own gauge says."""
+    try:
+        cost, behind = footprint.measure(), momentary.owed()
+    except RedisError:
+        return
+    yield GaugeMetricFamily("candor_vectors_owed", "customers whose signals call for a new vector", value=behind)
+    if cost:
+        yield GaugeMetricFamily(
+            "candor_redis_bytes_per_million_customers", "memory of Redis, by a sample of its keys",
+            value=cost.bytes_per_million,
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "candor_redis_keys_without_end", "sampled keys without a time to live", value=cost.immortal
+        )
 
 
 def _seconds(microseconds: float | None) -> float | None:

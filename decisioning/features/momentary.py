@@ -41,6 +41,11 @@ def catch_up(now: datetime) -> int:
     return materialise.customers([int(customer) for customer in owed], now)
 
 
+def owed() -> int:
+    """How many customers wait for a new vector. Raises RedisError."""
+    return store.client().scard(store.BEHIND)
+
+
 def _owe(customers: Collection[int]) -> None:
     if customers:
         pipe = store.client().pipeline(transaction=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,6 +183,16 @@ def test_copying_again_changes_nothing(product: None, empty_redis: Redis) -> Non
     before = [empty_redis.hgetall(key) for key in keys]
     assert materialise.publish(ids, timezone.now()) == 5
     assert [empty_redis.hgetall(key) for key in keys] == before
+
+
+def test_prometheus_is_told_what_a_customer_costs_and_who_waits(product: None, client: Client) -> None:
+    now = timezone.now()
+    events = [(0, Event("e", "C-3", "competitor_inquiry", now, {}))]
+    customer_signals.refresh(customer_signals.take(events, now))
+    figures = dict(line.rsplit(" ", 1) for line in client.get("/metrics").content.decode().splitlines())
+    assert float(figures["candor_vectors_owed"]) == 1
+    assert float(figures["candor_redis_keys_without_end"]) == 0
+    assert 100e6 < float(figures["candor_redis_bytes_per_million_customers"]) < 700e6
 
 
 # --- The bytes -----------------------------------------------------------------------------------------------------
