@@ -150,6 +150,7 @@ RAW: Mapping[str, Aggregate] = MappingProxyType(
         "outflow_90d": summed(Measure("outflow_90d", "transactions", "sum", "amount_units", 90, 0, money_out), 100),
         "salary_last": _mean_salary("salary_last", 35),
         "salary_before": _mean_salary("salary_before", 180, 90),
+        "salary_change_signals_90d": summed(life_events("salary_change", days=90)),
         "utilisation_low_90d": summed(
             Measure("utilisation_low_90d", "signals", "min", "utilisation_units", 90), 10_000
         ),

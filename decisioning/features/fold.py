@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ Groups = dict[str, tuple[float, dict[str, Any]]]
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 SESSION = 30 * MINUTE
+_PRUNED_EVERY = 16  # rows
 OLDEST = 31 * DAY  # no adapter takes an older signal, and no value here looks further back
 
 # What of a payload is kept, by type of signal.
@@ -44,9 +46,13 @@ _FIELDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 TYPES = tuple(_FIELDS)
 SESSION_TYPES = ("page_view", "card_view", "login")
 _CARDS_PAGE = "cards"
-_LIFE_EVENTS = {"new_mortgage": "new_mortgage_180d", "first_child": "first_child_180d"}
+_LIFE_EVENTS = {
+    "new_mortgage": "new_mortgage_180d", "first_child": "first_child_180d", "salary_change": "salary_changed_90d"
+}  # fmt: skip
 _HAPPENS = ("large_purchase_7d", *_LIFE_EVENTS.values())
-COMPUTED = ("recent_activity",)  # groups that are folded whole, and so true since the moment of the fold
+# Groups that signals alone tell, and so true at the moment of the fold: where nothing has happened since the vector was
+# computed, what it says holds still.
+COMPUTED = frozenset({"recent_activity"})
 
 
 def row(at: int, type_: str, payload: Mapping[str, Any]) -> Row:
@@ -73,6 +79,23 @@ def unpack(content: bytes) -> list[Row]:
         return []
     base, *rows = orjson.loads(content)
     return [(base - before, *rest) for before, *rest in rows]
+
+
+def added(content: bytes, rows: Sequence[Row], now: int) -> bytes | None:
+    """The bytes of `pack` with further rows in them; None where two of one moment meet, whose order history knows.
+
+    Rows that nobody needs any more are left out now and then: to look for them costs ten times the adding.
+    """
+    base, *kept = orjson.loads(content) if content else (now,)
+    moments = {each[0] for each in kept}
+    for at, code, *fields in rows:
+        if base - at in moments:
+            return None
+        moments.add(base - at)
+        kept.append([base - at, code, *_trimmed(fields)])
+    kept.sort(key=itemgetter(0), reverse=True)
+    added = orjson.dumps([base, *kept])
+    return added if len(kept) % _PRUNED_EVERY else pack(unpack(added), now)
 
 
 def _needed(rows: Sequence[Row], now: int) -> list[Row]:
@@ -121,17 +144,20 @@ def _trimmed(fields: Sequence[Any]) -> Sequence[Any]:
 def over(vector: Vector | None, rows: Sequence[Row], now: int) -> Groups:
     """What is known of a customer at `now`: the vector with what signals say laid over it."""
     groups: Groups = dict(vector.groups) if vector else {}
-    if not rows:
-        return groups
-    happened = until(rows, now)
-    session = _session(happened, now)
-    if session:
-        groups[SESSION_GROUP] = session
-    for name, change in (("recent_activity", recent_activity), ("account_state", account_state)):
-        since, told = groups.get(name, (now / SECOND, {}))
-        changed = change(happened, told, stamp(vector.as_of) if vector else 0, now)
-        if changed:
-            groups[name] = now / SECOND if name in COMPUTED else since, {**told, **changed}
+    as_of, happened = stamp(vector.as_of) if vector else 0, until(rows, now)
+    if happened:
+        session = _session(happened, now)
+        if session:
+            groups[SESSION_GROUP] = session
+        for name, change in CHANGES.items():
+            since, told = groups.get(name, (now / SECOND, {}))
+            changed = change(happened, told, as_of, now)
+            if changed:
+                groups[name] = now / SECOND if name in COMPUTED else since, {**told, **changed}
+    for name in COMPUTED & groups.keys():
+        since, told = groups[name]
+        if abs(since - as_of / SECOND) < 1:
+            groups[name] = now / SECOND, told
     return groups
 
 
@@ -219,6 +245,11 @@ def account_state(happened: Sequence[Row], told: Mapping[str, Any], as_of: int, 
         if recent or was_recent:
             values["large_purchase_7d"] = recent
     return {name: _typed(name, value) for name, value in values.items()}
+
+
+Change = Callable[[Sequence[Row], Mapping[str, Any], int, int], dict[str, Any]]
+# What signals change of a group: from what happened, what the vector says, its moment and now.
+CHANGES: Mapping[str, Change] = {"account_state": account_state, "recent_activity": recent_activity}
 
 
 def _identity(value: Any) -> Any:

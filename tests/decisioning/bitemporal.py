@@ -31,6 +31,7 @@ _EVENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("competitor_inquiry", {}),
     ("life_event", {"event": "new_mortgage"}),
     ("life_event", {"event": "first_child"}),
+    ("life_event", {"event": "salary_change"}),
     ("experiment_assigned", {"experiment": "tile", "variant": "large"}),
     ("experiment_assigned", {"experiment": "tile", "variant": "small"}),
     ("experiment_assigned", {"experiment": "wording", "variant": "b"}),

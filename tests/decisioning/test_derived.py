@@ -134,6 +134,8 @@ def test_a_salary_that_rose_by_a_fifth_changed_and_one_that_rose_by_a_twentieth_
     assert _one("salary_changed_90d", salary_change=0.2) == 1
     assert _one("salary_changed_90d", salary_change=-0.2) == 1
     assert _one("salary_changed_90d", salary_change=0.05) == 0
+    assert _one("salary_changed_90d", salary_change=0.05, salary_change_signals_90d=1) == 1
+    assert _one("salary_changed_90d", salary_change_signals_90d=0) == 0
 
 
 def test_a_salary_ended_only_where_other_transactions_went_on() -> None:

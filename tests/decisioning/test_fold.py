@@ -39,7 +39,7 @@ _PAYLOADS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "complaint": st.just({"topic": "fees"}),
     "alert_acknowledged": st.just({"alert": "a"}),
     "experiment_assigned": st.sampled_from([{"experiment": "tile", "variant": v} for v in "ab"]),
-    "life_event": st.sampled_from([{"event": "first_child"}, {"event": "new_mortgage"}, {"event": "moved"}]),
+    "life_event": st.sampled_from([{"event": e} for e in ("first_child", "new_mortgage", "salary_change", "moved")]),
 }
 _events = st.sampled_from(fold.TYPES).flatmap(
     lambda kind: st.tuples(
@@ -113,6 +113,13 @@ def test_a_balance_that_the_vector_has_seen_changes_nothing() -> None:
     found = rows((AT - HOUR, "balance", {"balance": 10.0, "utilisation": 0.5}))
     assert read(found, AT, made(timedelta(hours=2), balance=1.0))["balance"] == 10.0
     assert read(found, AT, made(balance=1.0)) | {"balance": 1.0} == read(found, AT, made(balance=1.0))
+
+
+def test_where_nothing_has_happened_what_was_counted_last_night_holds_still() -> None:
+    counted, told = {"service_calls_7d": 0}, {"service_calls_7d": 3}
+    for since, values, expected in ((NOW, counted, AT + DAY), (NOW - timedelta(days=9), told, AT - 9 * DAY)):
+        before = Vector(NOW, {"recent_activity": (since.timestamp(), values)})
+        assert fold.over(before, [], AT + DAY) == {"recent_activity": (expected / fold.SECOND, values)}
 
 
 def test_a_clock_that_is_ahead_is_not_believed_before_its_time() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from decisioning.features import aggregates, history
+from decisioning.features import aggregates, fold, history
 from decisioning.features.derived import RAW_INPUTS, derived
 from decisioning.features.groups import IMPLEMENTATIONS
 from decisioning.features.groups.implementation import Implementation
@@ -42,6 +42,20 @@ def test_every_input_of_a_derived_attribute_is_there_when_it_is_computed() -> No
     for name, how in derived().items():
         assert set(how.inputs) <= ready, name
         ready.add(name)
+
+
+def test_what_signals_change_at_once_is_declared_so() -> None:
+    payload = {
+        "page": "cards", "card": "a", "seconds": 1, "entry_point": "push", "device_type": "app",
+        "session_risk_score": 0.1, "amount": 900, "mcc": "1", "channel": "c", "balance": 1, "utilisation": 0.1,
+        "experiment": "e", "variant": "v",
+    }  # fmt: skip
+    events = [("life_event", {"event": event}) for event in ("new_mortgage", "first_child", "salary_change")]
+    events += [(each, payload) for each in fold.TYPES if each != "life_event"]
+    at = 1_790_000_000 * fold.SECOND
+    folded = fold.over(None, [fold.row(at, *event) for event in events], at)
+    declared = {name: set(each.momentary) for name, each in IMPLEMENTATIONS.items() if each.momentary}
+    assert {name: set(values) for name, (_, values) in folded.items()} == declared
 
 
 def test_two_measures_of_one_name_are_one_measure() -> None:

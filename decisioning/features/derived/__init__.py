@@ -24,6 +24,7 @@ RAW_INPUTS: Mapping[str, str] = MappingProxyType(
         "outflow_90d": "sum of money out over the last 90 days, in currency; null without any transaction ever",
         "salary_last": "mean salary payment (money in of category salary) of the last 35 days; null without",
         "salary_before": "mean salary payment of the days 91 to 180 before the moment; null without",
+        "salary_change_signals_90d": "number of salary changes signalled in the last 90 days; null without any signal",
         "utilisation_low_90d": "lowest credit utilisation seen in the last 90 days; null where none was seen",
     }
 )

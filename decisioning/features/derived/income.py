@@ -30,6 +30,9 @@ def salary_change(salary_last: Column, salary_before: Column, days_since_last_tr
     return within("salary_change", last / before - 1.0)
 
 
-def salary_changed_90d(salary_change: Column) -> Column:
-    """Whether the salary is at least 10 % above or below the mean payment of three to six months ago."""
-    return flag(np.abs(salary_change) >= CHANGE, np.isfinite(salary_change))
+def salary_changed_90d(salary_change: Column, salary_change_signals_90d: Column) -> Column:
+    """Whether the salary is at least 10 % above or below the mean payment of three to six months ago, or the bank
+    signalled in the last 90 days that it changed."""
+    signalled = salary_change_signals_90d > 0
+    known = np.isfinite(salary_change) | np.isfinite(salary_change_signals_90d)
+    return flag((np.abs(salary_change) >= CHANGE) | signalled, known)

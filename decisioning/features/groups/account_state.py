@@ -29,5 +29,8 @@ IMPLEMENTATION = Implementation(
         "first_child_180d": aggregates.happened(aggregates.life_events("first_child")),
     },
     derived=("salary_change", "salary_changed_90d", "balance_trend_90d", "cash_flow_shortfall_30d"),
-    momentary=("balance", "utilisation", "days_since_last_payment", "large_purchase_7d"),
+    momentary=(
+        "balance", "utilisation", "days_since_last_payment", "large_purchase_7d", "salary_changed_90d",
+        "new_mortgage_180d", "first_child_180d",
+    ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decisioning.features import aggregates
 from decisioning.features.groups.implementation import Implementation
 from decisioning.features.measures import Measure, Members
+from offers.register import attributes
 
 
 def _count(name: str, type_: str, days: int) -> Measure:
@@ -13,6 +14,7 @@ def _count(name: str, type_: str, days: int) -> Measure:
 
 IMPLEMENTATION = Implementation(
     "recent_activity",
+    momentary=tuple(each.name for each in attributes(group="recent_activity")),
     aggregated={
         "transactions_24h": aggregates.summed(_count("transactions_24h", "transaction", 1)),
         "spend_24h": aggregates.summed(
