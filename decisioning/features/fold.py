@@ -24,8 +24,8 @@ Groups = dict[str, tuple[float, dict[str, Any]]]
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 SESSION = 30 * MINUTE
-_PRUNED_EVERY = 16  # rows
 OLDEST = 31 * DAY  # no adapter takes an older signal, and no value here looks further back
+_PRUNED_EVERY = 16  # rows
 
 # What of a payload is kept, by type of signal.
 _SESSION_FIELDS = ("entry_point", "device_type", "session_risk_score")

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 
 import orjson
 from django.db import connection
@@ -67,20 +66,14 @@ def _laid(fresh: Mapping[int, list[Arrival]], rank: int, now: int) -> set[int]:
 
 def _with(old: bytes, signals: Sequence[Arrival], rank: int, now: int) -> bytes | None:
     """A moment with these signals in it; None where their order is not plain or the bytes cannot be read."""
+    rows = [fold.row(stamp(each.event.occurred_at), each.event.type, each.event.payload) for each in signals]
     try:
-        rows = stored.rows(old)
+        content = fold.added(old[_RANK_BYTES:], rows, now)
     except (ValueError, TypeError):
         return None
-    taken = {row[0] for row in rows}
-    for each in signals:
-        at = stamp(each.event.occurred_at)
-        if at in taken:
-            return None
-        taken.add(at)
-        rows.append(fold.row(at, each.event.type, each.event.payload))
     # The newer of the two ranks: whoever read history after both has seen all of this, and may write over it.
     newest = max(rank, int.from_bytes(old[:_RANK_BYTES], "big"))
-    return newest.to_bytes(_RANK_BYTES, "big") + fold.pack(sorted(rows, key=itemgetter(0)), now)
+    return None if content is None else newest.to_bytes(_RANK_BYTES, "big") + content
 
 
 def _seen(customers: Collection[int]) -> tuple[int, dict[int, int]]:

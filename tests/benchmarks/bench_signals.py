@@ -31,7 +31,7 @@ from tests.benchmarks import bench_decision, load
 RATE, SECONDS = int(os.environ.get("RATE", "5000")), int(os.environ.get("SECONDS", "60"))
 BATCH, CONNECTIONS, BATCHES, ROUNDS = 1000, 4, 60, 3
 CHUNK = 100  # entries that a producer adds to the stream at once, at the steady load
-CUSTOMERS, HISTORY = 20_000, 20  # signals of each customer in the week before
+CUSTOMERS, HISTORY = 20_000, 100  # signals of each customer in the month before
 PATIENCE, PAUSE = 60.0, 0.05  # seconds until a probe is given up, and between two
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "bench-signals"
@@ -288,7 +288,7 @@ def viewed_cards(decision: str) -> Sequence[str]:
 
 
 def prepare() -> str:
-    """The decision benchmark's bank with more customers, each with a week of signals; returns an API key."""
+    """The decision benchmark's bank with more customers, each with a month of signals; returns an API key."""
     from decisioning.models import Customer
     from tests import bank
 
@@ -303,7 +303,7 @@ def prepare() -> str:
 
 
 def _history() -> None:
-    """The same week for every run; what earlier runs left goes."""
+    """The same month for every run; what earlier runs left goes."""
     from django.db import connection, connections
 
     from decisioning import store
@@ -324,7 +324,7 @@ def _history() -> None:
     ) as rows:  # fmt: skip
         for customer, number in itertools.product(ids, range(HISTORY)):
             one = event(f"history-{number}")
-            at = now - timedelta(days=7 * random.random())
+            at = now - timedelta(days=30 * random.random())
             rows.write_row((customer, one["event_id"], one["type"], at, at, orjson.dumps(one["payload"]).decode()))
     with connections["owner"].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE decisioning_signal")
