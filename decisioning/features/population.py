@@ -26,9 +26,6 @@ SELECT v.content, ARRAY(SELECT 'personalisation:' || s.channel FROM decisioning_
   WHERE s.customer_id = v.customer_id AND s.purpose = 'personalisation' AND s.granted ORDER BY s.channel)
 FROM decisioning_featurevector v WHERE v.customer_id = ANY(%s) ORDER BY v.customer_id
 """
-# What signals change of the groups of a customer, and the values of the vector that it depends on.
-_CHANGES = {"account_state": fold.account_state, "recent_activity": fold.recent_activity}
-
 Mask = NDArray[np.bool_]
 _Changed = Mapping[int, Mapping[str, Any]]  # of one group: the values that signals change, by place of the customer
 
@@ -85,13 +82,13 @@ def _columns(ids: list[int], names: frozenset[str], now: datetime) -> dict[str, 
     groups = {name: [one for one in ATTRIBUTES.values() if one.group == name and one.name in names] for name in GROUPS}
     contents, levels = _vectors(ids, now)
     # What signals change depends on the other values of their group.
-    momentary = [name for name in _CHANGES if groups[name]]
+    momentary = [name for name in fold.CHANGES if groups[name]]
     made = vector.decode_many(contents, names | {one.name for name in momentary for one in attributes(group=name)})
     signalled = _signalled(ids, now) if momentary else {}
     columns: dict[str, Column] = {}
     for name, declared in groups.items():
         if declared:
-            changed = _changed(name, made, signalled, now) if name in _CHANGES else {}
+            changed = _changed(name, made, signalled, now) if name in fold.CHANGES else {}
             since = _since(name, made, changed, now)
             usable, default = _served(GROUPS[name], since, levels, now.timestamp())
             for one in declared:
@@ -126,7 +123,7 @@ def _changed(group: str, made: vector.Many, signalled: Mapping[int, list[fold.Ro
     for declared in attributes(group=group):
         for at, value in _values(declared, made.columns[declared.name], told.keys()):
             told[at][declared.name] = value
-    change, moments, moment = _CHANGES[group], made.as_of.tolist(), stamp(now)
+    change, moments, moment = fold.CHANGES[group], made.as_of.tolist(), stamp(now)
     return {at: change(happened, told[at], moments[at], moment) for at, happened in signalled.items()}
 
 
@@ -135,6 +132,7 @@ def _since(group: str, made: vector.Many, changed: _Changed, now: datetime) -> N
     since = made.since.get(group, np.full(len(made.as_of), np.nan)).copy()
     places = np.fromiter((at for at, values in changed.items() if values), dtype=np.intp)
     if group in fold.COMPUTED:
+        since[np.abs(since - made.as_of / fold.SECOND) < 1] = now.timestamp()
         since[places] = now.timestamp()
     else:
         since[places] = np.where(np.isnan(since[places]), now.timestamp(), since[places])
