@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -45,12 +46,13 @@ def test_every_input_of_a_derived_attribute_is_there_when_it_is_computed() -> No
 
 
 def test_what_signals_change_at_once_is_declared_so() -> None:
-    payload = {
+    payload: dict[str, Any] = {
         "page": "cards", "card": "a", "seconds": 1, "entry_point": "push", "device_type": "app",
         "session_risk_score": 0.1, "amount": 900, "mcc": "1", "channel": "c", "balance": 1, "utilisation": 0.1,
         "experiment": "e", "variant": "v",
     }  # fmt: skip
-    events = [("life_event", {"event": event}) for event in ("new_mortgage", "first_child", "salary_change")]
+    happened: list[dict[str, Any]] = [{"event": event} for event in ("new_mortgage", "first_child", "salary_change")]
+    events = [("life_event", each) for each in happened]
     events += [(each, payload) for each in fold.TYPES if each != "life_event"]
     at = 1_790_000_000 * fold.SECOND
     folded = fold.over(None, [fold.row(at, *event) for event in events], at)
