@@ -86,8 +86,8 @@ def added(content: bytes, rows: Sequence[Row], now: int) -> bytes | None:
 
     Rows that nobody needs any more are left out now and then: to look for them costs ten times the adding.
     """
-    kept: list[list[Any]]
-    base, *kept = orjson.loads(content) if content else [now]
+    held: list[Any] = orjson.loads(content) if content else [now]
+    base, kept = held[0], held[1:]
     moments = {each[0] for each in kept}
     for at, code, *fields in rows:
         if base - at in moments:
