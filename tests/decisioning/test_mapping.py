@@ -203,7 +203,9 @@ def test_another_bank_is_another_mapping(bank: BankMapping, tmp_path: Path) -> N
     ]
 
 
-def test_duplicates_and_references_to_nothing_are_rejected_wherever_they_stand(bank: BankMapping, tmp_path: Path) -> None:
+def test_duplicates_and_references_to_nothing_are_rejected_wherever_they_stand(
+    bank: BankMapping, tmp_path: Path
+) -> None:
     reasons = {(reject.file, reject.row): reject.reason for reject in _read(bank, tmp_path).rejects}
     assert reasons == {
         ("accounts.csv", 3): "'p9' refers to no customer that was loaded",
