@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -19,6 +20,8 @@ from decisioning.models import FeatureRow
 from decisioning.signal_shapes import Arrival, Event, InvalidEvent, event_of, fault
 from decisioning.text import posts
 from offers.register import GROUPS
+
+logger = logging.getLogger(__name__)
 
 CLOCK_SKEW = timedelta(minutes=5)
 # Nothing older is taken through an adapter: a backfill is a load, which makes the partitions that it needs.
@@ -41,7 +44,22 @@ def take_json(batch: Iterable[tuple[int, Any]], now: datetime) -> Accepted:
             good.append((index, event_of(raw)))
         except InvalidEvent as error:
             rejected.append(Rejection(index, "INVALID", str(error)))
-    return take(good, now).joined(Accepted(rejected=rejected))
+    return _taken(good, now).joined(Accepted(rejected=rejected))
+
+
+def _taken(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
+    """All at once. Where one event that passed every check is refused by Postgres, or by what scores a post, halves
+    find it and the others are kept: one event must not hold up a stream, nor take a batch with it."""
+    try:
+        return take(batch, now)
+    except (DataError, IntegrityError, ValueError, TypeError, ArithmeticError) as error:
+        if len(batch) == 1:
+            logger.exception("an event passed every check and was refused")
+            # The kind of error alone: its text may repeat the row.
+            reason = f"event: it passed every check and was refused ({type(error).__name__})"
+            return Accepted(rejected=[Rejection(batch[0][0], "REFUSED", reason)])
+    middle = len(batch) // 2
+    return _taken(batch[:middle], now).joined(_taken(batch[middle:], now))
 
 
 def take(batch: Sequence[tuple[int, Event]], now: datetime) -> Accepted:
