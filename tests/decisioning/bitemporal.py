@@ -64,10 +64,10 @@ def _before(random: np.random.Generator, days: float) -> datetime:
 
 
 def _times(random: np.random.Generator, days: float = DAYS) -> dict[str, datetime]:
-    """A third of all facts is known some days after it happened; none before."""
-    at = _before(random, days)
-    late = timedelta(days=random.exponential(12)) if random.random() < 0.33 else timedelta(0)
-    return {"occurred_at": at, "known_at": at + late}
+    """A third of all facts is known some days after it happened, and a tenth was announced before."""
+    at, draw = _before(random, days), random.random()
+    apart = timedelta(days=random.exponential(12))
+    return {"occurred_at": at, "known_at": at + apart if draw < 0.33 else at - apart if draw > 0.9 else at}
 
 
 def _happen(random: np.random.Generator, customer: int) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
-from decisioning.models import Customer, FeatureRow, Transaction
+from decisioning.ingest import precedence
+from decisioning.ingest.precedence import Statement
+from decisioning.models import Customer, FeatureRow, Signal, Transaction
 from decisioning.partitions import ensure
 from tests.decisioning import bitemporal
 from tests.factories import NOW
@@ -56,6 +58,30 @@ def test_what_was_known_only_later_does_not_leak_into_the_past() -> None:
     then, now = _as_of(customer, decided), _as_of(customer, NOW)
     assert (then["spend_90d"], then["credit_score"]) == (100.0, 640.0)
     assert (now["spend_90d"], now["credit_score"]) == (147.0, 500.0)
+
+
+def _counted(facts: list[Any], moment: datetime, days: int) -> list[Any]:
+    """The facts that count, told in plain words: happened by then, known by then, and within the window."""
+    start = moment - timedelta(days=days)
+    return [fact for fact in facts if start < fact.occurred_at <= moment and fact.known_at <= moment]
+
+
+def test_every_decision_of_one_read_sees_its_own_past_and_no_more() -> None:
+    ids = bitemporal.make(25)
+    spine = bitemporal.spine(ids, 200)
+    for row, known in zip(spine.to_pylist(), history.as_of(Postgres(), spine).to_pylist(), strict=True):
+        customer, moment = row["customer_id"], row["moment"]
+        booked = list(Transaction.objects.filter(customer_id=customer))
+        calls = list(Signal.objects.filter(customer_id=customer))
+        told = list(FeatureRow.objects.filter(customer_id=customer, group="credit_risk"))
+        if _counted(booked, moment, 365):
+            assert known["transactions_30d"] == len(_counted(booked, moment, 30))
+        if _counted(calls, moment, 365):
+            asked = [each for each in _counted(calls, moment, 7) if each.type == "service_call"]
+            assert known["service_calls_7d"] == len(asked)
+        said = [Statement(each.source, each.occurred_at, each.known_at, each.values) for each in told]
+        score = precedence.resolve("credit_risk", said, moment).get("credit_score")
+        assert known["credit_score"] == (score.value if score else None)
 
 
 def test_a_long_spine_worked_on_in_pieces_gives_the_same_table_in_its_own_order(
