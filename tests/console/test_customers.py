@@ -39,7 +39,7 @@ def say(customer: Customer, group: str, values: dict[str, Any], source: str = ""
     )
 
 
-def page(role: str, address: str) -> HttpResponse:
+def page(role: str, address: str) -> Any:
     bank.warm()
     client = Client()
     client.force_login(factories.make_user(role, role))
@@ -49,7 +49,8 @@ def page(role: str, address: str) -> HttpResponse:
 
 
 def profile(role: str = roles.RISK, external_id: str = CUSTOMER) -> str:
-    return page(role, reverse("customer", args=[external_id])).content.decode()
+    html: str = page(role, reverse("customer", args=[external_id])).content.decode()
+    return html
 
 
 @pytest.mark.parametrize("role", [roles.RISK, roles.COMPLIANCE])

@@ -24,7 +24,7 @@ from offers.register import ATTRIBUTES, GROUPS, attributes
 from tests import bank, catalogue, factories
 
 
-def page(address: str, role: str = roles.RISK) -> HttpResponse:
+def page(address: str, role: str = roles.RISK) -> Any:
     client = Client()
     client.force_login(factories.make_user(role, role))
     answer = client.get(address)
@@ -33,7 +33,8 @@ def page(address: str, role: str = roles.RISK) -> HttpResponse:
 
 
 def group(name: str) -> str:
-    return page(reverse("feature_group", args=[name])).content.decode()
+    html: str = page(reverse("feature_group", args=[name])).content.decode()
+    return html
 
 
 def row_of(group_name: str, attribute: str) -> str:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from decisioning import quality
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
-from decisioning.ingest import files, loading
+from decisioning.ingest import files, loading, store
 from decisioning.ingest.records import Batch
 from decisioning.models import Account, Customer, FeatureRow, Post, QualityCheck, Transaction
 from fairness import vault
@@ -373,7 +373,7 @@ def test_a_load_that_broke_off_ends_as_one_that_did_not(bank: Bank, monkeypatch:
         "moves.csv", header, *(f"1,{1 + n % 3},{n},a{1 + n % 2},2026-10-{1 + n % 28:02},{n}," for n in range(40))
     )
     written: list[int] = []
-    honest = loading.store
+    honest = store.store
 
     def break_off(batch: Batch, *rest: Any) -> Any:
         if len(written) == 5:

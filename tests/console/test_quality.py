@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -33,7 +34,7 @@ def run(source: str, failed: int, *, at: datetime | None = None, allowed: float 
     results.record(source, findings, at or timezone.now())
 
 
-def page(role: str = roles.RISK) -> HttpResponse:
+def page(role: str = roles.RISK) -> Any:
     client = Client()
     client.force_login(factories.make_user(role, role))
     answer = client.get(reverse("quality"))

@@ -53,6 +53,12 @@ def event(answer: serve.Answer, kind: str, event_id: str) -> tuple[int, outcomes
     return 0, outcomes.Event(event_id, answer.decision_id, shown(answer)[0], kind, clock.now(), None)
 
 
+def _ledger(key: str) -> Ledger:
+    content = store.client().hget(key, store.LEDGER)
+    assert isinstance(content, bytes)
+    return Ledger.decode(content)
+
+
 def test_a_decision_under_caps_replays_whatever_order_the_ledger_came_in(product: None) -> None:
     value = catalogue.content(offers=4)
     value["contact_policy"]["default"]["same_offer_per_week"] = 1
@@ -62,7 +68,7 @@ def test_a_decision_under_caps_replays_whatever_order_the_ledger_came_in(product
     customer = Customer.objects.get(external_id="C-1").pk
     CapLedger.objects.create(customer_id=customer, sequence=3, contacts=contacts)
     key = store.customer_key(identity.token("C-1"))
-    held = Ledger.decode(store.client().hget(key, store.LEDGER) or b"")
+    held = _ledger(key)
     store.client().hset(key, mapping={store.LEDGER: replace(held, sequence=3, contacts=contacts).encode()})
     answer = ask()
     assert not any(step.startswith("redis") for step in answer.degraded)
@@ -139,7 +145,7 @@ def test_a_run_that_read_before_an_opt_out_does_not_undo_it(product: None) -> No
     second = ask("second")
     assert (second.presented.reason, second.degraded) == ("NO_CONSENT", ())
     store.put([(before.token, before.fields())])
-    held = Ledger.decode(store.client().hget(store.customer_key(before.token), store.LEDGER) or b"")
+    held = _ledger(store.customer_key(before.token))
     assert "marketing:mobile_app" not in held.consents
     store.client().hset(store.customer_key(before.token), mapping={store.LEDGER: before.ledger.encode()})
     assert ask("third").presented.reason == "NO_CONSENT"  # and were it undone, the commit would notice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,7 @@ def bank(tmp_path: Path) -> BankMapping:
 
 def test_another_bank_is_another_mapping(bank: BankMapping, tmp_path: Path) -> None:
     whole = _read(bank, tmp_path)
-    known: dict[str, dict[str, Any]] = {customer.key: customer.attributes for customer in whole.customers}
+    known: dict[str, Mapping[str, Any]] = {customer.key: customer.attributes for customer in whole.customers}
     assert known["p1"] == {"is_21_or_over": True, "cards_held": frozenset({"gold"}), "cards_held_count": 1}
     assert known["p2"] == {"is_21_or_over": False, "cards_held": frozenset({"silver"}), "cards_held_count": 1}
     assert known["p3"] == {"is_21_or_over": True, "cards_held": frozenset(), "cards_held_count": 0}

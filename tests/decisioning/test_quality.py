@@ -133,7 +133,8 @@ def test_a_source_past_its_groups_freshness_is_found_and_a_few_who_left_are_not(
 def test_the_share_that_a_mapping_allows_to_be_missing_is_held_against_the_tables_too() -> None:
     one, two, three, _four = factories.make_bank(4, now=NOW)
     for customer in (one, two, three):
-        statement(customer, "credit_risk", credit_score=700.0, **({"debt_to_income": 0.1} if customer == one else {}))
+        told: dict[str, Any] = {"debt_to_income": 0.1} if customer == one else {}
+        statement(customer, "credit_risk", credit_score=700.0, **told)
     Job.objects.create(
         kind="load", status=Job.Status.DONE, started_at=NOW,
         argument={"mapping": SOURCE, "records": {"customers": 4},

@@ -12,11 +12,11 @@ import pytest
 from django.utils import timezone
 
 from decisioning import customer_signals, decision_log, identity, records, runtime, serve, store
-from decisioning.customer_signals import Event
 from decisioning.features import history, materialise, momentary, skew, vector
 from decisioning.features.engines.postgres import Postgres
 from decisioning.models import Consent, Customer, Decision, FeatureRow, FeatureVector, Signal, SkewCheck, Transaction
 from decisioning.partitions import ensure
+from decisioning.signal_shapes import Event
 from tests import bank, catalogue, living_bank
 
 pytestmark = pytest.mark.django_db
