@@ -4,7 +4,7 @@ store holds and reads them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from offers.register import ATTRIBUTES, LEVELS, SESSION_GROUP
 from offers.types import CHANNELS
+from tests.benchmarks.bench_store import tables
 from tests.benchmarks.peers.feast import key_bytes, used_bytes
 
 SOURCE, SESSION = "bench", "0" * 32
@@ -26,11 +27,11 @@ _PURPOSES = [*(("marketing", channel) for channel in CHANNELS), *(("personalisat
 
 @dataclass(frozen=True, slots=True)
 class Materialised:
-    """Customers a second from history to Redis, and of those the last step alone, from Postgres to Redis, which is all
-    that a store of given features does; bytes of the memory of Redis, in all by customer and of a key by a sample."""
+    """Customers a second from the Parquet of their values to Redis, which is what the peer does, and from history to
+    Redis, by way of Postgres; bytes of the memory of Redis, in all by customer and of a key by a sample."""
 
-    computed_per_second: float
     copied_per_second: float
+    computed_per_second: float
     bytes_per_customer: float
     bytes_per_key: float
 
@@ -49,27 +50,35 @@ def fill(profiles: Path, now: datetime) -> datetime:
     return (there or now) + timedelta(minutes=1)
 
 
-def materialise(now: datetime) -> Materialised:
-    """Compute everybody's vector as known at `now` and bring it to an empty Redis; then the last step once more."""
+def materialise(profiles: Path, now: datetime) -> Materialised:
+    """Bring everybody to an empty Redis: as the profiles say, then as history says at `now`, and leave it filled."""
     from decisioning import rebuild, store
     from decisioning.features import materialise
-    from decisioning.models import Customer, FeatureVector
+    from decisioning.models import FeatureVector
 
-    FeatureVector.objects.all().delete()
     client = store.client()
     client.flushdb()
+    begun = time.perf_counter()
+    copied = store.put(_vectors(profiles, now)) / (time.perf_counter() - begun)
+    client.flushdb()
+    FeatureVector.objects.all().delete()
     before, begun = used_bytes(client), time.perf_counter()
     customers = materialise.population(now)
-    computed = time.perf_counter() - begun
+    computed = customers / (time.perf_counter() - begun)
     each, key = (used_bytes(client) - before) / customers, key_bytes(client)
-    client.flushdb()
-    ids = list(Customer.objects.order_by("id").values_list("id", flat=True))
-    begun = time.perf_counter()
-    for first in range(0, customers, 10_000):
-        materialise.publish(ids[first : first + 10_000], now)
-    copied = time.perf_counter() - begun
     rebuild.rebuild()  # with the versions, without which Redis counts as cold
-    return Materialised(customers / computed, customers / copied, each, key)
+    return Materialised(copied, computed, each, key)
+
+
+def _vectors(profiles: Path, now: datetime) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    """Token and fields of each customer of the profiles."""
+    from decisioning import identity, store
+    from decisioning.features import vector
+
+    for table in tables(profiles, now):
+        contents = vector.encode(table, now)
+        for number, content in zip(table["customer_id"].to_pylist(), contents, strict=True):
+            yield identity.token(_name(number)), {store.VECTOR: content}
 
 
 def read(now: datetime, customers: int, reads: int) -> tuple[float, float, float]:

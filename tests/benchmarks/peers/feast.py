@@ -63,7 +63,8 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Historical:
-    """One retrieval: `seconds` is None where it did not finish, and `ended` says why; resident memory at its highest.
+    """One retrieval: `seconds` is None where it did not finish, and `ended` says why. `processor`: seconds that all its
+    threads together computed; `peak_bytes`: resident memory at its highest.
 
     `rows_seconds` is not Feast's: numpy took so long for the feature rows that Feast must be given. `answered` is less
     than the decisions where Feast drops those whose rows are all older than its time to live.
@@ -73,6 +74,7 @@ class Historical:
     size: Size
     rows_seconds: float
     seconds: float | None
+    processor: float
     answered: int
     peak_bytes: int
     ended: str
@@ -122,8 +124,11 @@ def historical(folder: Path, store: Store, size: Size) -> Historical:
             joined = {} if ended else peer.answer("joined")
         except PeerFault as fault:
             joined, ended = {}, str(fault)
-    peak = joined.get("peak_bytes", peak)
-    return Historical(store, size, made, joined.get("seconds"), joined.get("rows", 0), peak, ended)
+    rows.unlink()  # a gigabyte at twenty million rows
+    return Historical(
+        store, size, made, joined.get("seconds"), joined.get("processor", 0.0), joined.get("rows", 0),
+        joined.get("peak_bytes", peak), ended,
+    )  # fmt: skip
 
 
 def used_bytes(client: redis.Redis) -> int:

@@ -109,15 +109,12 @@ def historical(options: argparse.Namespace, folder: Path, answers: TextIO) -> No
     if options.store == "duckdb":
         # The backend that Feast's expressions run on when none is named, with bounds instead of the whole machine.
         ibis.set_backend(ibis.duckdb.connect(memory_limit=f"{options.memory_mb}MB", temp_directory=str(folder)))
-    started = time.perf_counter()
+    started, before = time.perf_counter(), time.process_time()
     job = store.get_historical_features(entity_df=spine, features=store.get_feature_service(SERVICE))
     joined = job.to_arrow() if options.store == "duckdb" else job.to_df()
-    seconds = time.perf_counter() - started
-    _say(answers, step="joined", rows=len(joined), seconds=seconds, peak_bytes=_peak())
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds, processor = time.perf_counter() - started, time.process_time() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    _say(answers, step="joined", rows=len(joined), seconds=seconds, processor=processor, peak_bytes=peak)
 
 
 def _store(folder: Path, offline: str, online_store: dict[str, Any] | None) -> FeatureStore:
