@@ -4,14 +4,19 @@ from decisioning.case import Case
 from decisioning.draws import arm_counter, uniforms
 
 _HOLDOUT = arm_counter("holdout")
+# Whose account may be in somebody else's hands, or whose life may just have changed, is left alone for a while. Where
+# it is not known, nothing is held back.
+UNUSUAL = "unusual_activity"
 
 
 def apply(case: Case) -> None:
-    """End the decision without consent, for a suppressed customer, and for the holdout."""
+    """End the decision without consent, for a suppressed customer, while activity is unusual, and for the holdout."""
     if f"marketing:{case.request.channel}" not in case.known.consents:
         case.reason = "NO_CONSENT"
     elif case.known.suppressed:
         case.reason = "SUPPRESSED"
+    elif case.known.attributes.get(UNUSUAL) is True:
+        case.reason = "NOT_NOW"
     elif in_holdout(case.request.customer, case.plan.release.contact_policy.holdout_share):
         case.reason = "HOLDOUT"
 

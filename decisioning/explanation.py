@@ -23,7 +23,8 @@ from offers.conditions.evaluate import trace
 
 # Reasons for the whole customer, and the stage that gives each.
 _CUSTOMER_STAGES = {
-    "NO_CONSENT": "consent", "SUPPRESSED": "consent", "HOLDOUT": "consent", "STOPPED": "stops", "CAPPED": "caps",
+    "NO_CONSENT": "consent", "SUPPRESSED": "consent", "NOT_NOW": "consent", "HOLDOUT": "consent",
+    "STOPPED": "stops", "CAPPED": "caps",
 }  # fmt: skip
 RANKING = "bandit"  # the stage that ends what scored lower
 STRONGEST = 8  # contributions listed for one offer

@@ -36,7 +36,7 @@ STAGES: Final[Mapping[str, str]] = {
 }
 """The favourable outcome and the denominator of each stage, for whoever reads its numbers."""
 ANY: Final = "any_offer"
-_BEFORE_ELIGIBILITY: Final = frozenset({"NO_CONSENT", "SUPPRESSED", "HOLDOUT"})
+_BEFORE_ELIGIBILITY: Final = frozenset({"NO_CONSENT", "SUPPRESSED", "NOT_NOW", "HOLDOUT"})
 
 Unit = tuple[int, int]  # customer and month: rows of one person are not independent, so a month counts once
 Period = tuple[datetime, datetime]

@@ -25,7 +25,7 @@ from offers import roles
 from offers.models import Arm, EligibilityRule, Offer
 from offers.types import CHANNELS
 
-REASONS = ("NO_CONSENT", "SUPPRESSED", "CAPPED", "NO_ELIGIBLE_OFFER", "STOPPED", "HOLDOUT")
+REASONS = ("NO_CONSENT", "SUPPRESSED", "CAPPED", "NO_ELIGIBLE_OFFER", "STOPPED", "HOLDOUT", "NOT_NOW")
 LOOK_BACK = timedelta(days=31)  # how far a search without a customer goes back from its day
 
 

@@ -64,6 +64,7 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
         (replace(KNOWN, consents=frozenset()), "NO_CONSENT"),
         (replace(KNOWN, consents=frozenset({"marketing:email"})), "NO_CONSENT"),
         (replace(KNOWN, suppressed=True), "SUPPRESSED"),
+        (replace(KNOWN, attributes={**KNOWN.attributes, "unusual_activity": True}), "NOT_NOW"),
         (replace(KNOWN, stops=frozenset({("all", "")})), "STOPPED"),
         (replace(KNOWN, stops=frozenset({("product", "card")})), "STOPPED"),
         (replace(KNOWN, contacts={"2026-11-22": {"*": 100}}), "CAPPED"),
@@ -74,6 +75,13 @@ def test_customer_level_gates_are_closed_with_their_reason(known: Known, reason:
     decision = run(known)
     assert decision.reason == reason
     assert decision.choices == ()
+
+
+@pytest.mark.parametrize("told", [False, None])
+def test_marketing_is_held_back_only_where_activity_is_known_to_be_unusual(told: bool | None) -> None:
+    decision = run(replace(KNOWN, attributes={**KNOWN.attributes, "unusual_activity": told}))
+    assert decision.reason is None
+    assert decision.choices
 
 
 def test_contacts_of_eight_days_ago_do_not_count() -> None:
