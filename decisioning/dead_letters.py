@@ -29,6 +29,8 @@ LONGEST_REASON = 500  # characters: a reason names a field, and a hostile field'
 # The body was cut or is no JSON: to send it again would change nothing.
 HOPELESS = ("NO_EVENT", "NOT_JSON", "TOO_LARGE")
 HEAD = 2000  # bytes kept of what is no JSON, for the person who has to find its producer
+DEEPEST = 8  # levels kept of JSON: an event has three, and what is read with more cannot all be written again
+CUT = "not kept"
 
 _OF_CUSTOMER = "SELECT id FROM decisioning_deadletter WHERE position(%s::bytea IN body) > 0 FOR UPDATE"
 
@@ -139,7 +141,18 @@ def _body(body: bytes) -> bytes:
         return body[:HEAD]
     if isinstance(value, dict) and isinstance(value.get("payload"), dict):
         value["payload"].pop("text", None)
-    return orjson.dumps(value)
+    return orjson.dumps(_without_text(value, DEEPEST))
+
+
+def _without_text(value: Any, levels: int) -> Any:
+    """JSON of at most so many levels, without the text of a post wherever a producer has put it."""
+    if isinstance(value, dict | list) and not levels:
+        return CUT
+    if isinstance(value, list):
+        return [_without_text(part, levels - 1) for part in value]
+    if isinstance(value, dict):
+        return {name: CUT if name == "text" else _without_text(part, levels - 1) for name, part in value.items()}
+    return value
 
 
 def _customer(body: bytes) -> Any:

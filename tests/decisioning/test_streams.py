@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 ORIGIN = "redis:candor:signals"
 SECRET = "The doctor says that it is a boy"
+DEEP = b"[" * 600 + b"]" * 600  # levels, of which orjson reads 1,024 and writes 254
 
 
 def event(event_id: str, kind: str = "login", customer: str = "C-1", **changes: Any) -> dict[str, Any]:
@@ -58,6 +59,8 @@ POISON: dict[str, tuple[Any, str, str]] = {
     "too old": (event("p", occurred_at=(timezone.now() - timedelta(days=40)).isoformat()), "OUT_OF_TIME",
                 "occurred_at"),
     "another body": (event("good", payload={"device_type": "app"}), "CONFLICT", "event_id"),
+    "more levels than can be written again": (orjson.dumps(event("p", more=0)).replace(b'"more":0', b'"more":' + DEEP),
+                                              "INVALID", "more"),
     "an event of megabytes": (event("p", "page_view", payload={"page": "x" * 70_000}), "TOO_LARGE", "body"),
 }  # fmt: skip
 
@@ -104,6 +107,18 @@ def test_the_text_of_a_post_is_scored_and_stored_nowhere() -> None:
     letter = DeadLetter.objects.get()
     assert orjson.loads(bytes(letter.body))["payload"] == {"post_id": "p2"}
     assert SECRET not in letter.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[{"event_id": "p", "payload": {"text": SECRET}}], {"event": {"payload": {"text": SECRET}}},
+     event("p", text=SECRET), event("p", payload=[{"text": SECRET}])],
+)  # fmt: skip
+def test_the_text_of_a_post_is_in_no_letter_wherever_a_producer_put_it(body: Any) -> None:
+    consumer.take(ORIGIN, messages(body), timezone.now())
+    letter = DeadLetter.objects.get()
+    assert SECRET.encode() not in bytes(letter.body)
+    assert dead_letters.replay([letter.pk], by="rosa", now=timezone.now())[letter.pk].startswith("INVALID: ")
 
 
 def test_a_post_of_somebody_who_agreed_to_less_leaves_no_score() -> None:
