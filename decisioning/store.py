@@ -35,17 +35,20 @@ CUSTOMER_SECONDS = 14 * 24 * 3600  # every night renews them; longer than any ca
 VECTOR, SCORES, LEDGER, MOMENT = b"v", b"q", b"l", b"m"
 _LEASE = b"@"  # with the session's hash: the decision that it has, and until when
 
-# Writes each field unless a newer one stands there. A field of nothing but its age takes an older one away.
+# Writes each field unless a newer one stands there, and says whether none did. A field of nothing but its age takes an
+# older one away.
 _PUT: Final = """
+local whole = 1
 for at = 2, #ARGV, 2 do
   local field, value = ARGV[at], ARGV[at + 1]
   local held = redis.call('HGET', KEYS[1], field)
   if not held or #held < 8 or struct.unpack('>I8', held) <= struct.unpack('>I8', value) then
     if #value > 8 then redis.call('HSET', KEYS[1], field, value)
     elseif held then redis.call('HDEL', KEYS[1], field) end
-  end
+  else whole = 0 end
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
+return whole
 """
 # Writes a field where what was read of it still stands.
 _EXCHANGE: Final = """
@@ -86,12 +89,17 @@ def put(rows: Iterable[tuple[str, Fields]]) -> int:
 
     Raises RedisError.
     """
+    return sum(1 for _ in written(rows))
+
+
+def written(rows: Iterable[tuple[str, Fields]]) -> Iterator[bool]:
+    """The same, telling of each customer whether nothing newer stood there; it must be iterated. Raises RedisError."""
     script = client().script_load(_PUT)
     commands = (
         (b"EVALSHA", script, 1, customer_key(token), CUSTOMER_SECONDS, *chain.from_iterable(fields.items()))
         for token, fields in rows
     )
-    return sum(1 for _ in _answers(commands))
+    return (bool(whole) for whole in _answers(commands))
 
 
 def held(tokens: Iterable[str], field: bytes) -> list[bytes | None]:

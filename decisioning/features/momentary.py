@@ -11,6 +11,7 @@ from decisioning import store
 from decisioning.features import materialise, stored
 
 MOST = 2_000  # customers of one `catch_up`: a second's work
+ATTEMPTS = 5  # against other processes that lay signals on in between
 
 
 def refresh(customers: Collection[int], now: datetime) -> None:
@@ -19,16 +20,20 @@ def refresh(customers: Collection[int], now: datetime) -> None:
     Vectors are not made here: one read of history would hold up thousands of signals. Call after the commit, with a
     `now` that is not before it. Raises RedisError, after it has made the vectors that nobody could be told to make.
     """
-    if not customers:
-        return
-    found = stored.moments(customers, now)
-    behind = [each.customer for each in found if each.behind]
-    try:
-        store.put((each.token, {store.MOMENT: each.content}) for each in found)
-        _owe(behind)
-    except RedisError:
-        materialise.customers(behind, now)
-        raise
+    waiting = customers
+    for _ in range(ATTEMPTS):
+        if not waiting:
+            return
+        found = stored.moments(waiting, now)
+        behind = [each.customer for each in found if each.behind]
+        try:
+            written = store.written((each.token, {store.MOMENT: each.content}) for each in found)
+            # What stands there is newer than this read, yet whoever laid a signal on may not know what was read here.
+            waiting = [each.customer for each, whole in zip(found, written, strict=True) if not whole]
+            _owe(behind)
+        except RedisError:
+            materialise.customers(behind, now)
+            raise
 
 
 def catch_up(now: datetime) -> int:
@@ -38,7 +43,12 @@ def catch_up(now: datetime) -> int:
     """
     owed = store.client().spop(store.BEHIND, MOST)
     assert isinstance(owed, list)
-    return materialise.customers([int(customer) for customer in owed], now)
+    customers = [int(customer) for customer in owed]
+    try:
+        return materialise.customers(customers, now)
+    except Exception:
+        _owe(customers)  # such as a Postgres that is restarted: they are not to wait for the night
+        raise
 
 
 def owed() -> int:
