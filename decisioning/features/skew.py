@@ -57,7 +57,7 @@ Differences = Mapping[str, tuple[Any, Any]]  # attribute: served, recomputed
 @dataclass(frozen=True, slots=True)
 class State:
     """Of the newest check, for the health page. `red`: values differed. `late`: none has run for two nights. `none`: no
-    check has run yet. `detail` is a sentence."""
+    check has run yet, or the newest had nothing to compare. `detail` is a sentence."""
 
     state: Literal["green", "red", "late", "none"]
     detail: str
@@ -119,6 +119,8 @@ def state(now: datetime) -> State:
         return State("red", detail, newest)
     if now - newest.made_at > LATE:
         return State("late", "The nightly check has not run for two days.", newest)
+    if not newest.values:
+        return State("none", "The newest check had no served value to compare, so nothing is proven.", newest)
     return State(
         "green", f"All {newest.values:,} values of {newest.decisions:,} decisions are as history says.", newest
     )

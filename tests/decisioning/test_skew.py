@@ -248,6 +248,8 @@ def test_the_same_sample_is_drawn_again_and_the_next_check_takes_what_came_since
 def test_without_a_check_or_without_a_newer_one_the_state_says_so(db: None) -> None:
     now = timezone.now()
     assert skew.state(now).state == "none"
+    SkewCheck.objects.create(made_at=now - timedelta(hours=31), decisions=0, values=0, skipped={"no vector": 9})
+    assert skew.state(now).state == "none"  # nothing was compared, which proves nothing
     SkewCheck.objects.create(made_at=now - timedelta(hours=30), decisions=10, values=300)
     assert skew.state(now).state == "green"
     assert skew.state(now + timedelta(hours=30)).state == "late"
