@@ -10,8 +10,9 @@ from datetime import datetime
 from django.db import connection
 from redis.exceptions import RedisError
 
-from decisioning import jobs, runtime
-from decisioning.features import materialise, population, scores
+from decisioning import jobs, runtime, store
+from decisioning.features import population, scores
+from decisioning.models import Customer
 from decisioning.plan import Plan
 from offers.register import attributes
 from offers.snapshot import live_row
@@ -56,4 +57,6 @@ def _store(plan: Plan, chunk: population.Chunk, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [layout.number, now, ids, contents])
     with contextlib.suppress(RedisError):  # the rebuild of Redis reads what was just stored
-        materialise.publish(ids, now)
+        tokens = dict(Customer.objects.filter(pk__in=ids, token__isnull=False).values_list("pk", "token"))
+        store.put((str(tokens[one]), {store.SCORES: content}) for one, content in zip(ids, contents, strict=True)
+                  if one in tokens)  # fmt: skip

@@ -145,7 +145,7 @@ def _champion(progress: Progress) -> None:
 
 
 def _score(progress: Progress) -> None:
-    """Precomputed scores for everybody; this also brings everybody to Redis."""
+    """Precomputed scores for everybody, and a vector for whoever has none yet."""
     champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).first()
     scored: dict[str, Any] = {"layout__model": champion.name if champion else ""}
     if PrecomputedScore.objects.filter(**scored).count() < customers.present():

@@ -74,6 +74,7 @@ def _key(**kwargs: Any) -> Text:
 class Transaction(Strict):
     amount = Number(min_value=-1e9, max_value=1e9, required=False)
     mcc = Text(max_length=8, required=False)
+    channel = Text(max_length=20, required=False)
 
 
 class Context(Strict):

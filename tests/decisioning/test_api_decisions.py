@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from redis import Redis
 
-from decisioning import credentials, learn, rebuild, runtime, store
+from decisioning import credentials, decision_log, learn, rebuild, runtime, store
 from decisioning.models import CapLedger, Consent, Customer, Decision, Presentation, SessionLease
 from offers import roles
 from offers.models import Stop
@@ -246,6 +246,26 @@ def test_bad_input_gets_400_with_the_field_named(app: Channel, changes: dict[str
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"limit": NaN}'])
 def test_a_body_that_is_no_object_gets_400(app: Channel, content: bytes) -> None:
     assert app.post("/decisions", content).status_code == 400
+
+
+def test_the_transaction_of_the_moment_is_known_to_the_decision(app: Channel) -> None:
+    transaction = {"amount": 82.4, "mcc": "4511", "channel": "pos"}
+    made = app.post("/decisions", orjson.dumps({**orjson.loads(bank.body()), "context": {"transaction": transaction}}))
+    _, known = decision_log.inputs(Decision.objects.get(id=made.json()["decision_id"]))
+    assert {name: known.attributes[f"transaction_{name}"] for name in transaction} == transaction
+
+
+def test_what_the_first_channel_said_of_the_session_holds_for_the_second(app: Channel) -> None:
+    value = catalogue.content(rules={
+        "looked": catalogue.rule({"attribute": "cards_viewed", "op": "contains", "value": "offer-0"})
+    })  # fmt: skip
+    bank.publish(value)
+    first = app.post(
+        "/decisions", orjson.dumps({**orjson.loads(bank.body()), "context": {"cards_viewed": ["offer-0"]}})
+    )
+    assert first.json()["offers"]
+    again = Channel("web").post("/decisions", orjson.dumps({**orjson.loads(bank.body(channel="web")), "context": {}}))
+    assert (again.json()["reused"], again.json()["offers"][0]["offer"]) == (True, first.json()["offers"][0]["offer"])
 
 
 def test_an_unknown_placement_gets_400_or_no_offer(app: Channel) -> None:
