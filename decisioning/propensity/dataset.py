@@ -14,11 +14,13 @@ from decisioning import decision_log, runtime
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.history import Engine
+from decisioning.features.ledger import readable_groups
 from decisioning.known import held
 from decisioning.models import Consent, LoggedDecision, Outcome
 from decisioning.models import Decision as DecisionRow
 from decisioning.propensity.encoding import OfferRow, arm_row, offer_row
 from decisioning.propensity.training import Example
+from offers.register import ATTRIBUTES
 from offers.types import Release
 
 ACCEPTED = frozenset({"click", "application", "activation"})  # what P(accept) is the probability of
@@ -31,7 +33,8 @@ class NothingLogged(LookupError):
 
 
 def from_decisions(*, per_arm: bool, most: int = MOST_DECISIONS) -> list[Example]:
-    """One example for each offer that a customer was shown, with the values recorded in its decision."""
+    """One example for each offer that a customer was shown, with the values recorded in its decision, as far as the
+    consents that hold now allow them to be read."""
     examples: list[Example] = []
     rows = DecisionRow.objects.filter(reason__isnull=True).order_by("-id")[:most].iterator(chunk_size=_CHUNK)
     chunk: list[DecisionRow] = []
@@ -51,6 +54,7 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
     )
     for decision_id, offer, kind in outcomes.values_list("decision_id", "offer", "type"):
         met[decision_id, offer].add(kind)
+    levels = _levels({row.customer_id for row in rows})
     for row in rows:
         release = runtime.plan(row.release).release
         _, known = decision_log.inputs(row)
@@ -60,7 +64,7 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
                 continue  # nobody saw it, so nobody refused it
             yield Example(
                 customer=row.customer_id,
-                attributes=known.attributes,
+                attributes=_readable(known.attributes, levels[row.customer_id]),
                 row=_row(release, choice.arm, per_arm),
                 accepted=bool(types & ACCEPTED),
                 logged_probability=choice.action_probability,
@@ -107,6 +111,14 @@ def _known_then(rows: list[LoggedDecision], engine: Engine) -> Iterator[dict[str
     table = history.as_of(engine, history.spine(customers, at))
     for row, known in zip(rows, table.to_pylist(), strict=True):
         yield held(history.groups(known), levels[row.customer_id], row.occurred_at.timestamp()).attributes
+
+
+def _readable(attributes: Mapping[str, Any], consents: Collection[str]) -> dict[str, Any]:
+    """What was recorded, without the groups whose consent has been withdrawn since."""
+    readable = readable_groups(consents)
+    return {
+        name: value for name, value in attributes.items() if name in ATTRIBUTES and ATTRIBUTES[name].group in readable
+    }
 
 
 def _levels(customers: Collection[int]) -> Mapping[int, set[str]]:

@@ -141,6 +141,7 @@ def test_a_challenger_is_trained_on_impressions_only_and_is_not_champion() -> No
     examples = dataset.from_decisions(per_arm=False)
     assert len(examples) == 180
     assert sum(example.accepted for example in examples) == 60
+    assert all("spend_share_travel" in example.attributes for example in examples)
     name = retraining.retrain(timezone.now())
     made = ModelVersion.objects.get(name=name)
     assert made.status == "challenger"
@@ -152,3 +153,6 @@ def test_a_challenger_is_trained_on_impressions_only_and_is_not_champion() -> No
     live = runtime.plan(1).release.model
     assert live is not None
     assert live[0] == "champion"
+    Consent.objects.filter(purpose="personalisation").delete()
+    withdrawn = dataset.from_decisions(per_arm=False)
+    assert {"spend_share_travel", "credit_score"} & withdrawn[0].attributes.keys() == {"credit_score"}
