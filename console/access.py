@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
@@ -43,6 +43,8 @@ def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., Http
         @wraps(view)
         def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             read_roles(request.user)
+            if "\0" in request.path or any("\0" in value for _, values in request.GET.lists() for value in values):
+                raise BadRequest("Postgres holds no NUL, so nothing is named with one.")
             try:
                 if action is not None:
                     roles.require(request.user, action)

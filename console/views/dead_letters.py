@@ -25,6 +25,7 @@ from offers.register import ProtectedAttribute, UnknownAttribute, attribute
 
 STATES: Final = ("waiting", "settled", "all")
 REASONS_SAID: Final = 3
+LONGEST_ID: Final = 18  # digits: what a bigint surely holds
 LONGEST: Final = 4_000  # characters of a body that are shown
 HIDDEN: Final = "not shown: a protected characteristic"
 
@@ -40,7 +41,7 @@ def settle(request: SignedInRequest) -> HttpResponse:
     """Send letters again or give them up: the chosen ones, or all that the page showed. For htmx the letters that are
     left come back with what became of these; the same request twice changes nothing."""
     field = "shown" if "all" in request.POST else "letter"
-    ids = [int(text) for text in request.POST.getlist(field) if text.isdecimal()]
+    ids = [int(text) for text in request.POST.getlist(field) if text.isdecimal() and len(text) <= LONGEST_ID]
     step = dead_letters.discard if request.POST.get("step") == "discard" else dead_letters.replay
     results = step(ids, by=request.user.get_username(), now=timezone.now()) if ids else {}
     level, said = _outcome(results)

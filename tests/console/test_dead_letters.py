@@ -172,3 +172,16 @@ def test_many_letters_come_in_pages_and_few_queries() -> None:
     assert len(first.context["letters"]) == 50
     rest = client.get(f"{reverse('dead_letters')}?after={first.context['page'].next_key}")
     assert len(rest.context["letters"]) == 10
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000, "²", "-1"])
+def test_a_letter_that_cannot_be_one_is_no_letter(number: str) -> None:
+    answer = signed_in().post(reverse("dead_letters_settle"), {"letter": number, "step": "replay"}, follow=True)
+    assert "No letter was chosen." in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", ["/dead-letters/?code=%00", "/customers/a%00b/", "/customers/?customer=%00a"])
+def test_an_address_with_a_nul_is_refused_before_postgres_is_asked(address: str) -> None:
+    client = signed_in()
+    client.raise_request_exception = False
+    assert client.get(address).status_code == 400
