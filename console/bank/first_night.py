@@ -10,7 +10,7 @@ import orjson
 
 from console.bank.events import SOURCE
 from decisioning import store
-from decisioning.features import skew, statistics
+from decisioning.features import materialise, skew, statistics
 from decisioning.models import Customer, SkewCheck
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
@@ -21,9 +21,11 @@ def pending() -> bool:
 
 
 def run(now: datetime) -> None:
-    """Send the wrong events, then measure, compute again and check. Raises RedisError or jobs.AlreadyRunning."""
+    """Send the wrong events, then compute everybody's features, by which a forest learns what is usual; then measure,
+    compute again and check. Raises RedisError or jobs.AlreadyRunning."""
     for body in _wrong_events(now):
         store.client().xadd(store.SIGNALS, {FIELD: body})
+    materialise.population(now)
     statistics.measure(now)
     skew.check(now)
     tables.check(now)
