@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from decisioning.features.ledger import Ledger, readable_groups
+from decisioning.features.levels import allowed
 from decisioning.features.online import Profile, Read
 from decisioning.runtime import Engine
 from decisioning.types import Known
@@ -70,7 +71,7 @@ def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collec
                 stale.append(name)
         served = serving(group, age)
         attributes.update(values if served == "values" else DEFAULTS[name] if served == "default" else {})
-    return Held(attributes, ages, tuple(sorted(groups.keys() - readable)), tuple(sorted(stale)))
+    return Held(allowed(attributes, consents), ages, tuple(sorted(groups.keys() - readable)), tuple(sorted(stale)))
 
 
 def known(

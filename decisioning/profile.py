@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from django.db import transaction
 
 from decisioning.features import online
+from decisioning.features.levels import allowed
 from decisioning.ingest import precedence
 from decisioning.ingest.precedence import Resolved, Statement
 from decisioning.known import Held, held
@@ -133,7 +134,7 @@ def _group(
 ) -> KnownGroup:
     if not _granted(group, level):
         return KnownGroup(group, "withheld", None, ())
-    known = stored[1] if stored else {}
+    known = allowed(stored[1] if stored else {}, {f"personalisation:{level}"})
     values = tuple(
         _value(declared.name, known.get(declared.name), usable.attributes.get(declared.name), told.get(declared.name))
         for declared in attributes(group=group.name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from decisioning.features import fold, materialise, stored, vector
 from decisioning.features.ledger import level
+from decisioning.features.levels import NEEDED
 from decisioning.features.vector import stamp
 from decisioning.known import DEFAULTS, Serving, serving
 from decisioning.models import Customer
@@ -93,7 +94,8 @@ def _columns(ids: list[int], names: frozenset[str], now: datetime) -> dict[str, 
             usable, default = _served(GROUPS[name], since, levels, now.timestamp())
             for one in declared:
                 column = _with_signals(one, made.columns.get(one.name) or _nothing(one, len(ids)), changed)
-                columns[one.name] = _reduced(one, column, usable, default)
+                may = levels >= NEEDED[one.name]
+                columns[one.name] = _reduced(one, column, usable & may, default & may)
     return columns
 
 

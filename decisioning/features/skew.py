@@ -32,7 +32,7 @@ from decisioning import decision_log
 from decisioning.features import fold, forests, history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.fold import Row
-from decisioning.features.ledger import readable_groups
+from decisioning.features.levels import beyond
 from decisioning.features.vector import Groups, Vector, stamp
 from decisioning.known import session_values, usable
 from decisioning.models import Consent, Customer, Signal, SkewCheck
@@ -165,9 +165,7 @@ def _consents(customers: Collection[int]) -> dict[int, set[str]]:
 
 def _comparable(request: DecisionRequest, consents: Collection[str]) -> frozenset[str]:
     """What the request itself did not say, of groups whose history has not ended with a consent."""
-    readable = readable_groups(consents)
-    names = {name for name, declared in ATTRIBUTES.items() if declared.group in readable}
-    return frozenset(names - session_values(request.context).keys())
+    return frozenset(ATTRIBUTES.keys() - beyond(consents) - session_values(request.context).keys())
 
 
 # --- Recomputed ----------------------------------------------------------------------------------------------------

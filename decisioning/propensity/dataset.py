@@ -14,7 +14,7 @@ from decisioning import decision_log, runtime
 from decisioning.features import history
 from decisioning.features.engines.postgres import Postgres
 from decisioning.features.history import Engine
-from decisioning.features.ledger import readable_groups
+from decisioning.features.levels import allowed
 from decisioning.known import held
 from decisioning.models import Consent, LoggedDecision, Outcome
 from decisioning.models import Decision as DecisionRow
@@ -115,10 +115,7 @@ def _known_then(rows: list[LoggedDecision], engine: Engine) -> Iterator[dict[str
 
 def _readable(attributes: Mapping[str, Any], consents: Collection[str]) -> dict[str, Any]:
     """What was recorded, without the groups whose consent has been withdrawn since."""
-    readable = readable_groups(consents)
-    return {
-        name: value for name, value in attributes.items() if name in ATTRIBUTES and ATTRIBUTES[name].group in readable
-    }
+    return {name: value for name, value in allowed(attributes, consents).items() if name in ATTRIBUTES}
 
 
 def _levels(customers: Collection[int]) -> Mapping[int, set[str]]:

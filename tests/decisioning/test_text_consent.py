@@ -12,10 +12,12 @@ from django.utils import timezone
 from decisioning import decision_log, serve
 from decisioning.features import history, population
 from decisioning.features.engines.postgres import Postgres
+from decisioning.features.levels import NEEDED
+from decisioning.known import held
 from decisioning.models import Consent, Customer, Decision, FeatureRow
 from decisioning.text import posts
 from decisioning.text.posts import NewPost
-from offers.register import attributes
+from offers.register import LEVELS, attributes
 from tests import bank, catalogue
 
 TOLD_BY_POSTS = tuple(each.name for each in attributes(group="text_interest"))
@@ -83,3 +85,15 @@ def test_no_vector_holds_what_a_customer_wrote_without_consent(writers: dict[str
     assert table["text_sentiment"].to_pylist()[1] is None
     Consent.objects.filter(customer_id=writers[GRANTED], purpose="personalisation").update(granted=False)
     assert history.as_of(Postgres(), spine)["text_posts_90d"].to_pylist() == [None, None]
+
+
+def test_what_is_computed_from_a_withheld_group_is_withheld_with_it() -> None:
+    """Churn and risk points rest on spending, which needs the moderate level, though their groups are basic."""
+    values: dict[str, Any] = {"churn_risk": 0.4, "tenure_months": 30, "lifecycle_stage": "mature"}
+    groups: dict[str, Any] = {"lifecycle": (0.0, values), "spend_behaviour": (0.0, {"spend_90d": 10.0})}
+    basic = held(groups, {"personalisation:basic"}, 60.0).attributes
+    assert basic["tenure_months"] == 30
+    assert not {"churn_risk", "lifecycle_stage", "spend_90d"} & basic.keys()
+    moderate = held(groups, {"personalisation:moderate"}, 60.0).attributes
+    assert values.items() <= moderate.items()
+    assert NEEDED["unusual_activity"] == NEEDED["risk_points"] == LEVELS.index("moderate")
