@@ -54,6 +54,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_VERSIONS: Mapping[str, int] = {name: group.version for name, group in GROUPS.items() if group.version != 1}
+
+
 def held(groups: Mapping[str, tuple[float, Mapping[str, Any]]], consents: Collection[str], moment: float) -> Held:
     """Consent and age applied to feature groups (name to since and values); times in epoch seconds."""
     readable = readable_groups(consents)
@@ -92,6 +95,7 @@ def known(
         withheld=found.withheld,
         degraded=(*read.degraded, *(f"stale_{name}" for name in found.stale)),
         vector_at=profile.vector_at,
+        versions=_VERSIONS,
     )
 
 

@@ -39,6 +39,7 @@ def inputs_to_bytes(request: DecisionRequest, known: Known) -> bytes:
                 "withheld": known.withheld,
                 "degraded": known.degraded,
                 "vector_at": known.vector_at.isoformat() if known.vector_at else None,
+                **({"versions": known.versions} if known.versions else {}),
             },
         }
     )
@@ -65,6 +66,7 @@ def inputs_from_bytes(content: bytes) -> tuple[DecisionRequest, Known]:
             withheld=tuple(known["withheld"]),
             degraded=tuple(known["degraded"]),
             vector_at=datetime.fromisoformat(vector_at) if vector_at else None,
+            versions=known.get("versions", {}),
         ),
     )
 

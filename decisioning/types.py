@@ -30,7 +30,7 @@ class Known:
     ISO day and then by offer ("*" counts the decisions). `stops`: (scope, target) pairs in force. `precomputed`:
     propensity by offer (or arm) from the nightly scoring. `withheld`: groups not read, for lack of consent.
     `vector_at`: the moment that the precomputed groups were computed for, None where there are none; with it, history
-    gives every value again.
+    gives every value again. `versions`: of the feature groups, where it is not the first.
     """
 
     attributes: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Known:
     withheld: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     vector_at: datetime | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from decisioning import identity, partitions
 from decisioning.models import Customer
 from decisioning.text.posts import keep
 from fairness import vault
-from offers.register import LEVELS
+from offers.register import GROUPS, LEVELS
 
 _GENDERS = ("male", "female", None)
 
@@ -97,7 +97,7 @@ def _features(chunk: People, part: slice, ids: Integers, opened: datetime) -> di
     moments = events.before(opened, ages)
     return {
         "customer_id": np.concatenate(customers), "group": groups, "source": [SOURCE] * len(groups),
-        "version": np.ones(len(groups), dtype=np.int16),
+        "version": [GROUPS[group].version for group in groups],
         "occurred_at": moments, "known_at": moments, "values": values,
     }  # fmt: skip
 

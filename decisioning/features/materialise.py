@@ -81,7 +81,8 @@ def population_from(engine: Engine, as_of: datetime, now: datetime, progress: Pr
 def _run(as_of: datetime, now: datetime, engine: Engine, progress: Progress | None) -> int:
     from decisioning.features import forests
 
-    with jobs.running(JOB, {"as_of": as_of.isoformat()}, now) as job:
+    argument: dict[str, object] = {"as_of": as_of.isoformat(), "engine": type(engine).__name__}
+    with jobs.running(JOB, argument, now) as job:
         job.total = Customer.objects.filter(erased_at__isnull=True).count()
         forests.renew_if_due(engine, as_of)
         for made in _chunks(as_of, engine):
@@ -102,7 +103,7 @@ def _postgres() -> Engine:
 def _begun(now: datetime) -> datetime:
     """The moment of the run that is under way or died, else `now`."""
     last = Job.objects.filter(kind=JOB, started_at__gt=now - UNFINISHED).first()
-    if last is None or last.status == Job.Status.DONE:
+    if last is None or last.status == Job.Status.DONE or last.argument.get("engine") != type(_postgres()).__name__:
         return now
     return datetime.fromisoformat(last.argument["as_of"])
 

@@ -23,7 +23,7 @@ from decisioning.ingest.references import Surrogates, mapped, surrogates_of
 from decisioning.models import Consent
 from decisioning.text import posts
 from decisioning.text.posts import NewPost
-from offers.register import ATTRIBUTES
+from offers.register import ATTRIBUTES, GROUPS
 
 # What comes in, by COPY: a value that is quoted into a statement costs more than all that Postgres does with it.
 _INCOMING: Mapping[str, str] = {
@@ -42,10 +42,11 @@ ON CONFLICT (external_id) DO NOTHING
 """
 _STATEMENTS = """
 INSERT INTO decisioning_featurerow AS held (customer_id, "group", source, version, occurred_at, known_at, values)
-SELECT customer, name, %s, 1, %s, %s, content::jsonb FROM incoming_statement
+SELECT customer, name, %s, (%s::jsonb->>name)::smallint, %s, %s, content::jsonb FROM incoming_statement
 ON CONFLICT (customer_id, "group", source, known_at) DO UPDATE SET values = excluded.values
   WHERE held.values IS DISTINCT FROM excluded.values
 """
+_VERSIONS = orjson.dumps({name: group.version for name, group in GROUPS.items()}).decode()
 _CONSENTS = """
 INSERT INTO decisioning_consent (customer_id, purpose, channel, granted, text_version, occurred_at, known_at)
 SELECT customer, purpose, channel, true, %s, %s, %s FROM incoming_consent
@@ -141,7 +142,7 @@ def _statements(customers: Sequence[CustomerRecord], surrogates: Surrogates, sou
             owners.append(surrogates[record.key])
             names.append(group)
             contents.append(orjson.dumps(values).decode())
-    _bring("statement", [owners, names, contents], _STATEMENTS, source, as_of, as_of)
+    _bring("statement", [owners, names, contents], _STATEMENTS, source, _VERSIONS, as_of, as_of)
 
 
 def _consents(customers: list[int], mapping: BankMapping, as_of: datetime) -> None:

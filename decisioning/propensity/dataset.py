@@ -20,7 +20,7 @@ from decisioning.models import Consent, LoggedDecision, Outcome
 from decisioning.models import Decision as DecisionRow
 from decisioning.propensity.encoding import OfferRow, arm_row, offer_row
 from decisioning.propensity.training import Example
-from offers.register import ATTRIBUTES
+from offers.register import ATTRIBUTES, GROUPS
 from offers.types import Release
 
 ACCEPTED = frozenset({"click", "application", "activation"})  # what P(accept) is the probability of
@@ -64,7 +64,7 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
                 continue  # nobody saw it, so nobody refused it
             yield Example(
                 customer=row.customer_id,
-                attributes=_readable(known.attributes, levels[row.customer_id]),
+                attributes=of_today(_readable(known.attributes, levels[row.customer_id]), known.versions),
                 row=_row(release, choice.arm, per_arm),
                 accepted=bool(types & ACCEPTED),
                 logged_probability=choice.action_probability,
@@ -116,6 +116,15 @@ def _known_then(rows: list[LoggedDecision], engine: Engine) -> Iterator[dict[str
 def _readable(attributes: Mapping[str, Any], consents: Collection[str]) -> dict[str, Any]:
     """What was recorded, without the groups whose consent has been withdrawn since."""
     return {name: value for name, value in allowed(attributes, consents).items() if name in ATTRIBUTES}
+
+
+def of_today(attributes: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, Any]:
+    """What was recorded of groups that mean the same today: a model names today's versions."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if versions.get(ATTRIBUTES[name].group, 1) == GROUPS[ATTRIBUTES[name].group].version
+    }
 
 
 def _levels(customers: Collection[int]) -> Mapping[int, set[str]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as changed
 
+import numpy as np
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
 from decisioning import decision_log, learn, replay, runtime, scoring, serve
-from decisioning.models import Decision, ModelVersion
-from decisioning.propensity import promotion
+from decisioning.features import history
+from decisioning.features.engines.postgres import Postgres
+from decisioning.models import Customer, Decision, FeatureRow, ModelVersion
+from decisioning.propensity import dataset, promotion
 from decisioning.propensity import scoring as models
 from decisioning.propensity.scoring import OtherGroupVersion, PropensityModel
 from fairness import evidence
@@ -101,3 +104,22 @@ def test_a_refused_model_passes_neither_evidence_nor_the_gate(
     with pytest.raises(OtherGroupVersion), transaction.atomic():
         promotion.promote(challenger.name, challenger.sha256)
     assert not ModelVersion.objects.filter(name=challenger.name, status="champion").exists()
+
+
+def test_what_was_told_or_recorded_under_another_version_trains_nothing(
+    model: PropensityModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that meant something else cannot come back under today's version."""
+    customer = Customer.objects.get(external_id="C-1").pk
+    spine = history.spine(np.array([customer]), np.datetime64("now") + np.timedelta64(1, "h"))
+    assert history.as_of(Postgres(), spine)["credit_score"][0].is_valid
+    FeatureRow.objects.filter(group="credit_risk").update(version=2)
+    assert not history.as_of(Postgres(), spine)["credit_score"][0].is_valid
+
+    _, known = decision_log.inputs(ask("recorded"))
+    assert dataset.of_today(known.attributes, known.versions) == dict(known.attributes)
+    raised = {**GROUPS, GROUP: changed(GROUPS[GROUP], version=2)}
+    monkeypatch.setattr(dataset, "GROUPS", raised)
+    left = dataset.of_today({"spend_90d": 1.0, "tenure_months": 3}, known.versions)
+    assert left == {"tenure_months": 3}
+    assert dataset.of_today({"spend_90d": 1.0}, {GROUP: 2}) == {"spend_90d": 1.0}

@@ -14,7 +14,7 @@ from pyarrow import csv
 
 from decisioning.features.measures import Query, start
 from decisioning.features.sources import EVENTS, TABLES, ColumnType
-from offers.register import ATTRIBUTES
+from offers.register import ATTRIBUTES, GROUPS
 
 _JSON_CASTS: Mapping[ColumnType, LiteralString] = {"float64": "::float8", "bool": "::boolean", "string": ""}
 _MEMBERS = """CASE WHEN jsonb_typeof(values->{0}) = 'array' THEN coalesce((
@@ -62,8 +62,13 @@ def source(name: str) -> sql.Composable:
         sql.SQL("{} AS {}").format(_column(name, column, type_), sql.Identifier(column))
         for column, type_ in TABLES[name].items()
     ]
-    table, made = _TABLES[name] if group == name else ("decisioning_featurerow", sql.SQL('"group" = {}').format(group))
+    table, made = _TABLES[name] if group == name else ("decisioning_featurerow", _told(group))
     return sql.SQL("SELECT {} FROM {} WHERE {}").format(sql.SQL(", ").join(columns), sql.Identifier(table), made)
+
+
+def _told(group: str) -> sql.Composed:
+    """What was told of the group under another version meant something else."""
+    return sql.SQL('"group" = {} AND version = {}').format(group, GROUPS[group].version)
 
 
 def _column(source: str, name: str, type_: ColumnType) -> sql.Composable:
