@@ -1,6 +1,7 @@
 """What the health page says in figures."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django.template.loader import render_to_string
 
@@ -11,7 +12,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def test_bytes_a_customer_are_as_many_megabytes_a_million() -> None:
     features = {"groups": 8, "within": 8, "wrong": 0, "letters": 0, "footprint": Footprint(500, 629.1, 0)}
-    context = {
+    context: dict[str, Any] = {
         "features": features,
         "model": None,
         "last_hour": {"decisions": 0, "sample": 0, "degraded": 0, "steps": [], "p50_us": None, "p99_us": None},
