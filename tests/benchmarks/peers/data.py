@@ -22,8 +22,9 @@ _DAY = 86_400 * 10**6  # microseconds
 _TIME = pa.timestamp("us", tz="UTC")
 _END = int(FIRST_DAY.timestamp()) * 10**6 + DAYS * _DAY
 
-# Forty features of a transaction: how often and how much, by category, over each of these windows.
-WINDOW_DAYS = (1, 7, 30, 90)
+# Forty features of a transaction: how often and how much, by category, over each of these windows, which are those that
+# the register's own attributes of transactions look back.
+WINDOW_DAYS = (7, 30, 90, 180)
 COUNTED = CATEGORIES[:5]
 FEATURES = 2 * len(COUNTED) * len(WINDOW_DAYS)
 

@@ -115,8 +115,8 @@ def historical(folder: Path, store: Store, size: Size) -> Historical:
     memory = psutil.virtual_memory().available - SPARE_BYTES
     options = {
         "store": store, "rows": rows, "spine": spine, "window_days": max(data.WINDOW_DAYS),
-        # DuckDB spills beyond its bound; half is left to what it hands out.
-        "memory_mb": memory // 2 // 10**6,
+        # DuckDB spills beyond its bound, which is the share of what there is that it takes by itself.
+        "memory_mb": int(0.8 * memory) // 10**6,
     }  # fmt: skip
     with started(SCRIPT, "historical", **options) as peer:
         peak, ended = peer.watch(LIMIT_SECONDS, memory)
