@@ -115,8 +115,10 @@ def _beside(finished: Historical, ours: bench_history.Result) -> None:
     bench_history.report(f"Candor, {ours.columns} features", ours, finished.size)
     made = finished.seconds + finished.rows_seconds
     print(
-        f"the largest size for Feast on {finished.store}: it takes {finished.seconds / ours.seconds:.1f} times "
-        f"as long, and {made / ours.seconds:.1f} times with the making of the rows that it must be given\n",
+        f"the largest size for Feast on {finished.store}: it takes {finished.seconds / ours.seconds:.1f} times as long "
+        f"({made / ours.seconds:.1f} with the making of the rows that it must be given), "
+        f"{finished.processor / ours.processor:.1f} times the processor time and "
+        f"{finished.peak_bytes / ours.memory:.1f} times the memory\n",
         flush=True,
     )
 
