@@ -106,7 +106,8 @@ def refresh(taken: Accepted) -> None:
     try:
         momentary.refresh(increment.lay(taken.arrived, now) | taken.customers | again, now)
         _untold.difference_update(again)
-    except RedisError:
+    except RedisError as error:
+        logger.warning("redis was not told what %d signals change: %s", len(taken.arrived), error)
         _untold.update(taken.customers, (each.customer for each in taken.arrived))
 
 

@@ -6,6 +6,7 @@ environment."""
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import socket
@@ -15,14 +16,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
+import psutil
 
 from console import embedded
 from console.web import web_server
@@ -32,7 +35,8 @@ RATE, SECONDS = int(os.environ.get("RATE", "5000")), int(os.environ.get("SECONDS
 BATCH, CONNECTIONS, BATCHES, ROUNDS = 1000, 4, 60, 3
 CHUNK = 100  # entries that a producer adds to the stream at once, at the steady load
 CUSTOMERS, HISTORY = 20_000, 100  # signals of each customer in the month before
-PATIENCE, PAUSE = 60.0, 0.05  # seconds until a probe is given up, and between two
+EVERY, PROBERS = 0.1, 16  # seconds between two probes, and how many may be under way
+PATIENCE, PAUSE = 120.0, 0.01  # seconds until a probe is given up, and between its first questions
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "bench-signals"
 
@@ -180,7 +184,7 @@ def bare_copy() -> float:
     return len(rows) / (time.perf_counter() - started)
 
 
-def full_load(port: int, key: str) -> None:
+def full_load(port: int, key: str, parent: psutil.Process) -> None:
     ways: dict[str, Callable[[], float]] = {
         "HTTP /signals": lambda: over_http(port, key, "/api/v1/signals"),
         "Redis Streams": over_stream,
@@ -188,52 +192,68 @@ def full_load(port: int, key: str) -> None:
         "bare COPY of the same rows": bare_copy,
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
+    worked: dict[str, list[float]] = {name: [] for name in ways}
     for _, (name, run) in itertools.product(range(ROUNDS), ways.items()):
+        before = processor_seconds(parent)
         rates[name].append(run())
+        worked[name].append((processor_seconds(parent) - before) / BATCHES * 1000)
     median = {name: float(np.median(found)) for name, found in rates.items()}
     echo, copy = median["echo of the same bodies"], median["bare COPY of the same rows"]
     print(f"{BATCHES * BATCH} events of {CUSTOMERS} customers with {HISTORY} signals each, median of {ROUNDS} rounds")
-    print(f"{'':30}{'events/s':>10}{'of echo':>9}{'of COPY':>9}")
+    print(f"{'':30}{'events/s':>10}{'of echo':>9}{'of COPY':>9}{'CPU ms/1000':>13}")
     for name, rate in median.items():
-        print(f"{name:30}{rate:10.0f}{rate / echo:9.2f}{rate / copy:9.2f}")
+        print(f"{name:30}{rate:10.0f}{rate / echo:9.2f}{rate / copy:9.2f}{np.median(worked[name]):13.0f}")
+    print("CPU: processor time of web server, consumer, Postgres and Redis, which a busy machine does not lengthen")
+
+
+def processor_seconds(parent: psutil.Process) -> float:
+    """What the children of this process, and the servers, have worked so far."""
+    servers = json.loads((FOLDER / "servers.json").read_text())
+    roots = [parent, *(psutil.Process(servers[name]["pid"]) for name in ("postgres", "redis"))]
+    working = {process.pid: process for root in roots for process in (root, *root.children(recursive=True))}
+    working.pop(parent.pid)
+    return float(sum(sum(process.cpu_times()[:2]) for process in working.values()))
 
 
 # --- Steady load ---------------------------------------------------------------------------------------------------
 
 
 def steady_load(port: int, key: str) -> None:
-    print(f"\nsteady load of {RATE} events a second for {SECONDS} s, decisions asked meanwhile")
-    channels = [Channel(port, key) for _ in range(CONNECTIONS + 1)]
-    asking = Channel(port, key)
+    print(f"\nsteady load of {RATE} events a second for {SECONDS} s, and every {EVERY} s a customer is decided on")
+    of_thread = threading.local()
 
-    def by_http(one: dict[str, Any]) -> None:
-        channels[-1].signals(bodies([one])[0])
+    def channel() -> Channel:
+        if not hasattr(of_thread, "channel"):
+            of_thread.channel = Channel(port, key)
+        return cast(Channel, of_thread.channel)
 
     tag = uuid.uuid4().hex[:12]
     http = bodies(events(tag, RATE * SECONDS))
-    print(f"HTTP /signals: {steady(tag, http, BATCH, [each.signals for each in channels[:-1]], by_http, asking)}")
+    print(f"HTTP /signals: {steady(tag, http, BATCH, lambda body: channel().signals(body), channel)}")
     tag = uuid.uuid4().hex[:12]
     added = entries(events(tag, RATE * SECONDS), CHUNK)
-    print(f"Redis Streams: {steady(tag, added, CHUNK, [stream], lambda one: stream([orjson.dumps(one)]), asking)}")
+    print(f"Redis Streams: {steady(tag, added, CHUNK, stream, channel)}")
 
 
 def steady(
-    tag: str,
-    chunks: Sequence[Any],
-    size: int,
-    senders: Sequence[Callable[[Any], None]],
-    send_one: Callable[[dict[str, Any]], None],
-    asking: Channel,
+    tag: str, chunks: Sequence[Any], size: int, send: Callable[[Any], None], channel: Callable[[], Channel]
 ) -> str:
     """Send each chunk of `size` events in its time, probe meanwhile, and say what came of it."""
-    started, lock = time.perf_counter(), threading.Lock()
-    due = iter([(started + place * size / RATE, chunk) for place, chunk in enumerate(chunks)])
-    threads = [threading.Thread(target=_send, args=(due, lock, sender)) for sender in senders]
-    for thread in threads:
-        thread.start()
-    seconds = probed(tag, send_one, asking, lambda: any(thread.is_alive() for thread in threads))
-    drained()
-    rate = len(chunks) * size / (time.perf_counter() - started)
+    started = time.perf_counter() + 1
+    one = (lambda viewed: bodies([viewed])[0]) if send is not stream else (lambda viewed: [orjson.dumps(viewed)])
+    with ThreadPoolExecutor(CONNECTIONS) as senders, ThreadPoolExecutor(PROBERS) as probers:
+        sent = [
+            senders.submit(_at, started + place * size / RATE, send, chunk) for place, chunk in enumerate(chunks)
+        ]  # fmt: skip
+        asked = [
+            probers.submit(probe, tag, number, started + number * EVERY, lambda viewed: send(one(viewed)), channel)
+            for number in range(int(SECONDS / EVERY))
+        ]
+        for each in sent:
+            each.result()
+        drained()
+        rate = len(chunks) * size / (time.perf_counter() - started)
+        seconds = [each.result() for each in asked]
     nothing_is_lost(tag, len(chunks) * size + len(seconds))
     p50, p99 = np.percentile(seconds, [50, 99])
     return (
@@ -242,37 +262,25 @@ def steady(
     )
 
 
-def _send(due: Iterator[tuple[float, Any]], lock: threading.Lock, sender: Callable[[Any], None]) -> None:
-    while True:
-        with lock:
-            at, chunk = next(due, (0.0, None))
-        if chunk is None:
-            return
-        time.sleep(max(0.0, at - time.perf_counter()))
-        sender(chunk)
+def _at(due: float, work: Callable[[Any], None], argument: Any) -> None:
+    time.sleep(max(0.0, due - time.perf_counter()))
+    work(argument)
 
 
-def probed(
-    tag: str, send_one: Callable[[dict[str, Any]], None], asking: Channel, going: Callable[[], bool]
-) -> list[float]:
-    """Seconds from an event to the answer of the first decision that knows it: one customer after the other views a
-    card that nobody else views."""
-    seconds: list[float] = []
-    while going():
-        number = len(seconds)
-        customer, card = f"C-{number % CUSTOMERS + 1}", f"probe-{number}"
-        viewed = event(f"{tag}-probe-{number}", customer, "card_view", card=card)
-        started = time.perf_counter()
-        send_one(viewed)
-        known = False
-        while not known:
-            if time.perf_counter() - started > PATIENCE:
-                raise Failed(f"no decision of {customer} knows {card}")
-            made, answered = asking.decide(customer), time.perf_counter()
-            known = card in viewed_cards(made)
-        seconds.append(answered - started)
-        time.sleep(PAUSE)
-    return seconds
+def probe(
+    tag: str, number: int, due: float, send: Callable[[dict[str, Any]], None], channel: Callable[[], Channel]
+) -> float:
+    """Seconds from when an event was due to the answer of the first decision that knows it: a customer views a card
+    that nobody else views. Whatever holds up the sending counts."""
+    customer, card = f"C-{number % CUSTOMERS + 1}", f"probe-{tag}-{number}"
+    _at(due, send, event(f"{tag}-probe-{number}", customer, "card_view", card=card))
+    while time.perf_counter() - due < PATIENCE:
+        made, answered = channel().decide(customer), time.perf_counter()
+        if card in viewed_cards(made):
+            return answered - due
+        # A tenth of the time so far: whoever asks all the time takes the processor from what is waited for.
+        time.sleep(max(PAUSE, (answered - due) / 10))
+    raise Failed(f"no decision of {customer} knows {card}")
 
 
 def viewed_cards(decision: str) -> Sequence[str]:
@@ -362,7 +370,7 @@ def main() -> None:
         with product(port):
             over_http(port, key, "/api/v1/signals")  # warm
             over_stream()
-            full_load(port, key)
+            full_load(port, key, psutil.Process())
             steady_load(port, key)
 
 

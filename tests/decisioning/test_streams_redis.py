@@ -20,7 +20,8 @@ from django.utils import timezone
 from redis import Redis
 
 from decisioning import store
-from decisioning.models import DeadLetter, EventReceipt, Signal
+from decisioning.features import materialise
+from decisioning.models import Customer, DeadLetter, EventReceipt, Signal
 from decisioning.streams import configured, consumer, redis_streams
 from decisioning.streams.redis_streams import RedisStream
 from decisioning.streams.source import Unreachable
@@ -160,7 +161,7 @@ def test_a_consumer_killed_between_commit_and_acknowledgement_loses_and_doubles_
     assert DeadLetter.objects.count() == 1
 
 
-def test_the_command_survives_kills_at_any_moment_and_stops_when_it_is_told(
+def test_the_command_survives_kills_at_any_moment(
     child: Callable[..., subprocess.Popen[str]], empty_redis: Redis
 ) -> None:
     bank.customers(100)
@@ -174,11 +175,23 @@ def test_the_command_survives_kills_at_any_moment_and_stops_when_it_is_told(
         killed.wait()
     drain(stream(claim_after=0))
     assert Signal.objects.count() == EventReceipt.objects.count() == sent
-    last = child("manage.py", "consume", "redis")
-    assert last.stdout is not None
-    assert "candor:signals" in last.stdout.readline()
-    last.send_signal(signal.SIGTERM)
-    assert last.wait(PATIENCE) == 0
+
+
+def test_the_command_asks_a_worker_for_the_vectors_that_signals_call_for_and_stops_when_it_is_told(
+    child: Callable[..., subprocess.Popen[str]], empty_redis: Redis
+) -> None:
+    bank.customers(1)
+    materialise.customers(Customer.objects.values_list("pk", flat=True), timezone.now())
+    report = {"event_id": "e", "customer_id": "C-1", "type": "bureau_refresh", "payload": {"credit_score": 700},
+              "occurred_at": timezone.now().isoformat()}  # fmt: skip
+    empty_redis.xadd(store.SIGNALS, {"event": orjson.dumps(report)})
+    running = child("manage.py", "consume", "redis")
+    until(lambda: empty_redis.llen("default") == 1, "no worker was asked")
+    assert "decisioning.tasks.catch_up" in str(empty_redis.lindex("default", 0))
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(PATIENCE) == 0
+    assert running.stdout is not None
+    assert "candor:signals" in running.stdout.read()
 
 
 @pytest.mark.django_db

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from console.celery import app
 from decisioning import tasks
 from decisioning.streams import configured
 from decisioning.streams.consumer import consume
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("kind", choices=configured.KINDS)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        app.set_current()  # whom new vectors are asked of
         stopped = False
 
         def stop(*_: object) -> None:
