@@ -35,7 +35,7 @@ RATE, SECONDS = int(os.environ.get("RATE", "5000")), int(os.environ.get("SECONDS
 BATCH, CONNECTIONS, BATCHES, ROUNDS = 1000, 4, 60, 3
 CHUNK = 100  # entries that a producer adds to the stream at once, at the steady load
 CUSTOMERS, HISTORY = 20_000, 100  # signals of each customer in the month before
-EVERY, PROBERS = 0.1, 16  # seconds between two probes, and how many may be under way
+EVERY = 0.1  # seconds between two probes
 PATIENCE, PAUSE = 120.0, 0.01  # seconds until a probe is given up, and between its first questions
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "bench-signals"
@@ -238,23 +238,30 @@ def steady_load(port: int, key: str) -> None:
 def steady(
     tag: str, chunks: Sequence[Any], size: int, send: Callable[[Any], None], channel: Callable[[], Channel]
 ) -> str:
-    """Send each chunk of `size` events in its time, probe meanwhile, and say what came of it."""
+    """Send each chunk of `size` events in its time, probe meanwhile, and say what came of it.
+
+    A probe is an event of a customer who views a card that nobody else views; it is sent when it is due, whatever
+    became of those before it.
+    """
     started = time.perf_counter() + 1
-    one = (lambda viewed: bodies([viewed])[0]) if send is not stream else (lambda viewed: [orjson.dumps(viewed)])
-    with ThreadPoolExecutor(CONNECTIONS) as senders, ThreadPoolExecutor(PROBERS) as probers:
+    probes = [(started + number * EVERY, f"C-{number % CUSTOMERS + 1}", f"probe-{tag}-{number}")
+              for number in range(int(SECONDS / EVERY))]  # fmt: skip
+
+    def send_one(probe: tuple[str, str]) -> None:
+        viewed = event(f"{tag}-{probe[1]}", probe[0], "card_view", card=probe[1])
+        send([orjson.dumps(viewed)] if send is stream else bodies([viewed])[0])
+
+    with ThreadPoolExecutor(CONNECTIONS) as senders, ThreadPoolExecutor(CONNECTIONS) as probing:
         sent = [
             senders.submit(_at, started + place * size / RATE, send, chunk) for place, chunk in enumerate(chunks)
         ]  # fmt: skip
-        asked = [
-            probers.submit(probe, tag, number, started + number * EVERY, lambda viewed: send(one(viewed)), channel)
-            for number in range(int(SECONDS / EVERY))
-        ]
+        sent += [probing.submit(_at, due, send_one, (customer, card)) for due, customer, card in probes]
+        seconds = [known_after(*probe, channel()) for probe in probes]
         for each in sent:
             each.result()
-        drained()
-        rate = len(chunks) * size / (time.perf_counter() - started)
-        seconds = [each.result() for each in asked]
-    nothing_is_lost(tag, len(chunks) * size + len(seconds))
+    drained()
+    rate = len(chunks) * size / (time.perf_counter() - started)
+    nothing_is_lost(tag, len(chunks) * size + len(probes))
     p50, p99 = np.percentile(seconds, [50, 99])
     return (
         f"{rate:.0f} events a second, nothing lost; from an event to a decision that knows it "
@@ -267,15 +274,12 @@ def _at(due: float, work: Callable[[Any], None], argument: Any) -> None:
     work(argument)
 
 
-def probe(
-    tag: str, number: int, due: float, send: Callable[[dict[str, Any]], None], channel: Callable[[], Channel]
-) -> float:
-    """Seconds from when an event was due to the answer of the first decision that knows it: a customer views a card
-    that nobody else views. Whatever holds up the sending counts."""
-    customer, card = f"C-{number % CUSTOMERS + 1}", f"probe-{tag}-{number}"
-    _at(due, send, event(f"{tag}-probe-{number}", customer, "card_view", card=card))
+def known_after(due: float, customer: str, card: str, channel: Channel) -> float:
+    """Seconds from when a probe was due to the answer of the first decision that knows it. Those after it wait until
+    it is known, and their time runs: they cannot be known much earlier."""
+    time.sleep(max(0.0, due - time.perf_counter()))
     while time.perf_counter() - due < PATIENCE:
-        made, answered = channel().decide(customer), time.perf_counter()
+        made, answered = channel.decide(customer), time.perf_counter()
         if card in viewed_cards(made):
             return answered - due
         # A tenth of the time so far: whoever asks all the time takes the processor from what is waited for.
