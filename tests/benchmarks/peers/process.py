@@ -20,7 +20,7 @@ SET_UP = "Feast is not set up beside us, so its figures are left out: make peers
 
 
 class PeerFault(Exception):
-    """The peer ended without an answer; the message is the last line that it wrote."""
+    """The peer ended without an answer; the message says how, with the last line that it wrote."""
 
 
 def is_set_up() -> bool:
@@ -48,7 +48,7 @@ class Peer:
                 return found
         self.said.seek(0)
         lines = [line.strip() for line in self.said if line.strip()]
-        raise PeerFault(lines[-1] if lines else f"ended before it had {step}")
+        raise PeerFault(f"ended with {self.process.wait()} before it had {step}: {lines[-1] if lines else 'no word'}")
 
     def watch(self, seconds: float, memory: float) -> tuple[int, str]:
         """Wait for its end; the highest resident memory seen (bytes), and the bound that it broke, or nothing."""
