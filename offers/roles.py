@@ -4,39 +4,67 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser, User
 
-MARKETER = "marketer"
-RISK = "risk_officer"
-COMPLIANCE = "compliance"
-ROLES = {MARKETER: "Marketer", RISK: "Risk officer", COMPLIANCE: "Compliance officer"}
+MARKETING_AUTHOR, MARKETING_LEAD = "marketing_author", "marketing_lead"
+RISK_AUTHOR, RISK_APPROVER = "risk_author", "risk_approver"
+COMPLIANCE, MODEL_RISK, AUDITOR, OPERATOR = "compliance", "model_risk", "auditor", "operator"
+ROLES = {
+    MARKETING_AUTHOR: "Marketing author",
+    MARKETING_LEAD: "Marketing lead",
+    RISK_AUTHOR: "Risk author",
+    RISK_APPROVER: "Risk approver",
+    COMPLIANCE: "Compliance officer",
+    MODEL_RISK: "Model risk manager",
+    AUDITOR: "Auditor",
+    OPERATOR: "Operator",
+}
 
 Person = User | AnonymousUser
 
-# Action: the roles that may take it. `propose:<kind>` and `approve:<kind>` cover change requests of that kind.
+# A lead or an approver may also write, as long as somebody else checks; an author may only write.
+_MARKETING = frozenset({MARKETING_AUTHOR, MARKETING_LEAD})
+_RISK = frozenset({RISK_AUTHOR, RISK_APPROVER})
+_SECOND_LINE = _RISK | {COMPLIANCE, MODEL_RISK, AUDITOR}
+_EVERYBODY = frozenset(ROLES)
 _CATALOGUE = ("product", "offer", "creative", "arm", "boost", "placement")
+
+# Action: the roles that may take it. `propose:<kind>` and `approve:<kind>` cover change requests of that kind.
 PERMISSIONS: dict[str, frozenset[str]] = {
-    **{f"propose:{kind}": frozenset({MARKETER}) for kind in _CATALOGUE},
-    **{f"propose:{kind}": frozenset({RISK}) for kind in ("rule", "ranking", "model")},
-    "propose:contact_policy": frozenset({MARKETER, RISK}),
-    **{f"approve:{kind}": frozenset({RISK}) for kind in (*_CATALOGUE, "rule", "contact_policy", "ranking")},
-    "approve:model": frozenset({RISK, COMPLIANCE}),
+    **{f"propose:{kind}": _MARKETING for kind in _CATALOGUE},
+    # Facts of an offer that risk owns, such as its rate; see offers.register.OFFER_FACTS.
+    "propose:terms": _RISK,
+    **{f"propose:{kind}": _RISK for kind in ("rule", "ranking")},
+    "propose:model": _RISK | {MODEL_RISK},
+    "propose:contact_policy": frozenset({MARKETING_LEAD}) | _RISK,
+    "propose:rollback": frozenset({MARKETING_LEAD, RISK_APPROVER, COMPLIANCE, OPERATOR}),
+    **{f"approve:{kind}": frozenset({RISK_APPROVER}) for kind in ("product", "offer", "boost", "placement")},
+    **{f"approve:{kind}": frozenset({MARKETING_LEAD, RISK_APPROVER}) for kind in ("creative", "arm")},
+    **{f"approve:{kind}": frozenset({RISK_APPROVER}) for kind in ("rule", "contact_policy", "ranking")},
+    "approve:model": frozenset({MODEL_RISK, COMPLIANCE}),
+    "approve:rollback": frozenset({RISK_APPROVER, COMPLIANCE}),
     "justify": frozenset({COMPLIANCE}),
-    "stop": frozenset({RISK, COMPLIANCE}),
-    "see:offers": frozenset(ROLES),
-    "see:rules": frozenset(ROLES),
-    "see:arms": frozenset(ROLES),
-    "see:reviews": frozenset(ROLES),
-    "see:releases": frozenset(ROLES),
-    "see:health": frozenset(ROLES),
-    "see:decisions": frozenset({RISK, COMPLIANCE}),
-    "replay": frozenset({RISK, COMPLIANCE}),
-    "see:fairness": frozenset({RISK, COMPLIANCE}),
-    "see:audit": frozenset({RISK, COMPLIANCE}),
-    "see:features": frozenset(ROLES),
-    "see:customers": frozenset({RISK, COMPLIANCE}),
-    "see:quality": frozenset({RISK, COMPLIANCE}),
-    "see:dead_letters": frozenset({RISK, COMPLIANCE}),
+    "break_glass": frozenset({RISK_APPROVER, COMPLIANCE}),
+    "discuss": _EVERYBODY,
+    "stop": _RISK | {COMPLIANCE, OPERATOR},
+    "resume": frozenset({RISK_APPROVER, COMPLIANCE}),
+    "see:offers": _EVERYBODY,
+    "see:rules": _EVERYBODY,
+    "see:arms": _EVERYBODY,
+    "see:reviews": _EVERYBODY,
+    "see:releases": _EVERYBODY,
+    "see:stops": _EVERYBODY,
+    "see:reach": _EVERYBODY,
+    "see:roles": _EVERYBODY,
+    "see:health": _EVERYBODY,
+    "see:features": _EVERYBODY,
+    "see:decisions": _SECOND_LINE,
+    "replay": _SECOND_LINE,
+    "see:fairness": _SECOND_LINE,
+    "see:audit": _SECOND_LINE,
+    "see:customers": _RISK | {COMPLIANCE, AUDITOR},
+    "see:quality": _SECOND_LINE | {OPERATOR},
+    "see:dead_letters": _RISK | {COMPLIANCE, AUDITOR, OPERATOR},
     # Compliance checks what became of the bank's data, and so does not put it in itself.
-    "replay:dead_letters": frozenset({RISK}),
+    "replay:dead_letters": _RISK | {OPERATOR},
 }
 # Why an action is kept from the others, where the title of the role does not say it; a refusal gives it.
 REASONS: dict[str, str] = {
@@ -45,6 +73,7 @@ REASONS: dict[str, str] = {
         "it shows single customers, whom marketing needs only as counts (data minimisation, GDPR Article 5(1)(c))",
     ),
     "replay:dead_letters": "compliance checks what is taken in and so does not take it in itself",
+    "propose:terms": "rate and limit of a card are risk's, and marketing takes over terms that were approved",
 }
 
 

@@ -50,7 +50,7 @@ def stop(*, scope: str, target: str, reason: str, officer: User, now: datetime) 
 
 def resume(*, scope: str, target: str, officer: User, now: datetime) -> Stop:
     """Let what was stopped run again. Raises NotAllowed, NotStopped, or SelfApproval for the officer who stopped it."""
-    roles.require(officer, "stop")
+    roles.require(officer, "resume")
     found = Stop.objects.select_for_update().filter(scope=scope, target=target, resumed_at__isnull=True).first()
     if found is None:
         raise NotStopped(f"{scope} {target}".strip() + " is not stopped")

@@ -63,7 +63,7 @@ def customers(count: int, *, now: datetime | None = None, first: int = 1) -> lis
 
 def submitted(content: catalogue.Content, *, author: User | None = None) -> ChangeRequest:
     """A change that turns the live catalogue into `content`, in review."""
-    maker = author or person("maker", roles.MARKETER, roles.RISK)
+    maker = author or person("maker", roles.MARKETING_AUTHOR, roles.RISK_APPROVER)
     live = snapshot.live_row()
     before = live.content if live else snapshot.EMPTY
     items = [
@@ -90,7 +90,7 @@ def publish(content: catalogue.Content) -> Release:
             change=change, content_hash=change.content_hash, candidate_hash=snapshot.content_hash(candidate),
             verdict="pass", population=0, content={}, computed_at=now,
         )  # fmt: skip
-        checker = person("checker", roles.RISK, roles.COMPLIANCE)
+        checker = person("checker", roles.RISK_APPROVER, roles.COMPLIANCE, roles.MODEL_RISK)
         approved = approvals.approve(change.pk, checker=checker, content_hash=change.content_hash, now=now)
         release = publishing.publish(approved, evidence, candidate, now=now)
     rebuild.announce()

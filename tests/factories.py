@@ -195,8 +195,8 @@ def propose(
 
 def author_of_anything(name: str = "author") -> User:
     """Somebody who may propose every kind, so that a test needs one change only."""
-    author = make_user(roles.MARKETER, name)
-    author.groups.add(Group.objects.get_or_create(name=roles.RISK)[0])
+    author = make_user(roles.MARKETING_AUTHOR, name)
+    author.groups.add(Group.objects.get_or_create(name=roles.RISK_APPROVER)[0])
     return author
 
 
@@ -207,5 +207,6 @@ def approve_content(items: Sequence[Item] | None = None, *, now: datetime = NOW)
         officer = make_user(roles.COMPLIANCE, "officer")
         with transaction.atomic():
             approvals.justify(change.pk, officer=officer, justification="A test needs this release.", now=now)
-    checker = make_user(roles.RISK, "checker")
+    checker = make_user(roles.RISK_APPROVER, "checker")
+    checker.groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])
     return gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=now)

@@ -53,7 +53,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         credentials.make(channel="mobile_app", scopes=credentials.SCOPES, actor="test", now=now)
     change = factories.propose(
         [factories.rule("score-670", factories.clause("credit_score", ">=", 700), "travel-plus")],
-        author=people[f"{roles.RISK}-2"], now=now,
+        author=people[f"{roles.RISK_APPROVER}-2"], now=now,
     )  # fmt: skip
     evidence.compute(change, now)
     _audit()

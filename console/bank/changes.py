@@ -26,6 +26,7 @@ Status = ChangeRequest.Status
 MARKETER, MARKETER_2 = "maya.marketer", "noah.marketer"
 RISK, RISK_2 = "rosa.risk", "ravi.risk"
 COMPLIANCE = "clara.compliance"
+MODEL_RISK = "mona.models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _model() -> list[Item]:
 CHAMPION = Proposal(
     "model", "champion", "First propensity model trained on our own decisions", RISK, _model,
     "Trained on what customers did with the offers of the first weeks; the report is attached to the model.",
-    RISK_2, "Calibration and ranking on held-out customers are in order.",
+    MODEL_RISK, "Calibration and ranking on held-out customers are in order.",
     justification="The model orders cards among those for which a customer is eligible and refuses none. The gap for"
     " the Heartland follows the commute zone; a model without it is due as a challenger within the month.",
 )  # fmt: skip

@@ -15,15 +15,19 @@ from django.db import transaction
 
 from console import embedded
 from decisioning import credentials
-from offers import audit
-from offers.roles import COMPLIANCE, MARKETER, RISK, ROLES
+from offers import audit, roles
+from offers.roles import ROLES
 from offers.types import CHANNELS
 
-# Two in each role, so that author and approver can differ.
+# Two of each side, so that author and approver can differ, and an author of each who may approve nothing.
 PEOPLE = {
-    "maya.marketer": (MARKETER, "Maya", "Lindqvist"), "noah.marketer": (MARKETER, "Noah", "Abara"),
-    "rosa.risk": (RISK, "Rosa", "Delgado"), "ravi.risk": (RISK, "Ravi", "Menon"),
-    "clara.compliance": (COMPLIANCE, "Clara", "Weiss"), "cyrus.compliance": (COMPLIANCE, "Cyrus", "Okafor"),
+    "maya.marketer": (roles.MARKETING_AUTHOR, "Maya", "Lindqvist"),
+    "noah.marketer": (roles.MARKETING_LEAD, "Noah", "Abara"),
+    "rosa.risk": (roles.RISK_APPROVER, "Rosa", "Delgado"), "ravi.risk": (roles.RISK_APPROVER, "Ravi", "Menon"),
+    "rene.risk": (roles.RISK_AUTHOR, "René", "Fontaine"),
+    "clara.compliance": (roles.COMPLIANCE, "Clara", "Weiss"), "cyrus.compliance": (roles.COMPLIANCE, "Cyrus", "Okafor"),
+    "mona.models": (roles.MODEL_RISK, "Mona", "Iversen"), "adam.auditor": (roles.AUDITOR, "Adam", "Kowalski"),
+    "olga.operator": (roles.OPERATOR, "Olga", "Brandt"),
 }  # fmt: skip
 ACTOR = "seed_demo"
 

@@ -30,7 +30,7 @@ def test_retraining_on_a_campaign_says_what_is_missing_of_it() -> None:
 
 
 def test_who_may_not_propose_a_model_is_told_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    factories.make_user(roles.MARKETER, "maya")
+    factories.make_user(roles.MARKETING_AUTHOR, "maya")
 
     def trained(*_: object) -> str:
         raise AssertionError("the training began")
@@ -43,7 +43,7 @@ def test_who_may_not_propose_a_model_is_told_before_the_training(monkeypatch: py
 
 
 def test_a_challenger_is_drafted_with_its_report_and_nothing_else_happens() -> None:
-    risk = factories.make_user(roles.RISK, "rosa")
+    risk = factories.make_user(roles.RISK_APPROVER, "rosa")
     model = factories.make_model("propensity-1", "spend_share_travel")
     stored = ModelVersion.objects.get()
     stored.report = {**model.report, "source": "mailing"}
@@ -81,7 +81,7 @@ reason_code = "RATING_TOO_LOW"
 basis = "Credit policy"
 """
     )
-    factories.make_user(roles.RISK, "rosa")
+    factories.make_user(roles.RISK_APPROVER, "rosa")
     folder = tmp_path / "export"
     folder.mkdir()
     header = (

@@ -48,12 +48,12 @@ def page(role: str, address: str) -> Any:
     return answer
 
 
-def profile(role: str = roles.RISK, external_id: str = CUSTOMER) -> str:
+def profile(role: str = roles.RISK_APPROVER, external_id: str = CUSTOMER) -> str:
     html: str = page(role, reverse("customer", args=[external_id])).content.decode()
     return html
 
 
-@pytest.mark.parametrize("role", [roles.RISK, roles.COMPLIANCE])
+@pytest.mark.parametrize("role", [roles.RISK_APPROVER, roles.COMPLIANCE])
 def test_reading_a_profile_is_an_event_of_the_audit_trail_under_the_surrogate_key(
     customer: Customer, role: str
 ) -> None:
@@ -64,7 +64,7 @@ def test_reading_a_profile_is_an_event_of_the_audit_trail_under_the_surrogate_ke
 
 
 def test_a_marketer_is_refused_with_the_reason_and_leaves_no_event(customer: Customer) -> None:
-    answer = page(roles.MARKETER, reverse("customer", args=[CUSTOMER]))
+    answer = page(roles.MARKETING_AUTHOR, reverse("customer", args=[CUSTOMER]))
     assert answer.status_code == 403
     assert "data minimisation" in answer.content.decode()
     assert not AuditEvent.objects.filter(action="profile.read").exists()
@@ -97,7 +97,7 @@ def test_a_group_past_its_limit_says_what_is_served_instead(customer: Customer) 
 
 
 def test_the_points_are_a_table_that_adds_up(customer: Customer) -> None:
-    answer = page(roles.RISK, reverse("customer", args=[CUSTOMER]))
+    answer = page(roles.RISK_APPROVER, reverse("customer", args=[CUSTOMER]))
     risk = answer.context["risk"]
     # 720 and 25 % stand in the third and the second band; the two that nobody knows count as the middle.
     assert [line["points"] for line in risk["lines"]] == [18, 8, 9, 7]
@@ -126,27 +126,33 @@ def test_nothing_protected_is_on_a_profile(customer: Customer) -> None:
 
 
 def test_an_unknown_id_is_said_and_an_erased_customer_is_gone(customer: Customer) -> None:
-    unknown = page(roles.RISK, reverse("customer", args=["nobody"]))
+    unknown = page(roles.RISK_APPROVER, reverse("customer", args=["nobody"]))
     assert unknown.status_code == 404
     assert "No customer has the id nobody" in unknown.content.decode()
     Customer.objects.filter(pk=customer.pk).update(external_id=None, token=None, erased_at=timezone.now())
-    erased = page(roles.RISK, reverse("customer_by_key", args=[customer.pk]))
+    erased = page(roles.RISK_APPROVER, reverse("customer_by_key", args=[customer.pk]))
     assert erased.status_code == 410
     assert "This customer was erased" in erased.content.decode()
-    assert page(roles.RISK, reverse("customer", args=[CUSTOMER])).status_code == 404
+    assert page(roles.RISK_APPROVER, reverse("customer", args=[CUSTOMER])).status_code == 404
 
 
 def test_the_search_leads_to_the_profile_and_lists_nobody(customer: Customer) -> None:
-    form = page(roles.RISK, reverse("customers"))
+    form = page(roles.RISK_APPROVER, reverse("customers"))
     assert CUSTOMER not in form.content.decode()
-    assert page(roles.RISK, f"{reverse('customers')}?customer={CUSTOMER}")["Location"] == f"/customers/{CUSTOMER}/"
-    assert page(roles.RISK, reverse("customer_by_key", args=[customer.pk]))["Location"] == f"/customers/{CUSTOMER}/"
+    assert (
+        page(roles.RISK_APPROVER, f"{reverse('customers')}?customer={CUSTOMER}")["Location"]
+        == f"/customers/{CUSTOMER}/"
+    )
+    assert (
+        page(roles.RISK_APPROVER, reverse("customer_by_key", args=[customer.pk]))["Location"]
+        == f"/customers/{CUSTOMER}/"
+    )
 
 
 def test_a_profile_takes_few_queries(customer: Customer) -> None:
     bank.warm()
     client = Client()
-    client.force_login(factories.make_user(roles.RISK, "rosa"))
+    client.force_login(factories.make_user(roles.RISK_APPROVER, "rosa"))
     with CaptureQueriesContext(connection) as made:
         assert client.get(reverse("customer", args=[CUSTOMER])).status_code == 200
     assert len(made) <= QUERIES, "\n".join(query["sql"] for query in made.captured_queries)

@@ -42,13 +42,15 @@ def letter(body: bytes, code: str = "UNKNOWN_CUSTOMER", origin: str = ORIGIN) ->
     return DeadLetter.objects.get(origin=origin, position=position)
 
 
-def signed_in(role: str = roles.RISK) -> Client:
+def signed_in(role: str = roles.RISK_APPROVER) -> Client:
     client = Client()
     client.force_login(factories.make_user(role, role))
     return client
 
 
-def settle(letters: list[DeadLetter], role: str = roles.RISK, *, htmx: bool = False, **posted: Any) -> HttpResponse:
+def settle(
+    letters: list[DeadLetter], role: str = roles.RISK_APPROVER, *, htmx: bool = False, **posted: Any
+) -> HttpResponse:
     answer = signed_in(role).post(
         reverse("dead_letters_settle"),
         {"letter": [row.pk for row in letters], "step": "replay", **posted},
@@ -59,7 +61,7 @@ def settle(letters: list[DeadLetter], role: str = roles.RISK, *, htmx: bool = Fa
     return answer
 
 
-def page(query: str = "", role: str = roles.RISK) -> str:
+def page(query: str = "", role: str = roles.RISK_APPROVER) -> str:
     return signed_in(role).get(reverse("dead_letters") + query).content.decode()
 
 
@@ -74,7 +76,7 @@ def test_a_letter_that_is_mended_is_taken_in_when_replayed() -> None:
     assert "1 accepted." in html
     assert "No letter waits" in html
     assert Signal.objects.count() == 1
-    assert AuditEvent.objects.filter(action="dead_letters.replayed", actor=roles.RISK).exists()
+    assert AuditEvent.objects.filter(action="dead_letters.replayed", actor=roles.RISK_APPROVER).exists()
 
 
 def test_a_letter_that_is_not_mended_waits_on_with_its_reason() -> None:
@@ -110,7 +112,7 @@ def test_choosing_nothing_changes_nothing_and_says_so() -> None:
     assert DeadLetter.objects.get().replayed_at is None
 
 
-@pytest.mark.parametrize("role", [roles.COMPLIANCE, roles.MARKETER])
+@pytest.mark.parametrize("role", [roles.COMPLIANCE, roles.MARKETING_AUTHOR])
 def test_only_a_risk_officer_replays(role: str) -> None:
     waits = letter(event())
     bank.customers(1)
@@ -123,7 +125,7 @@ def test_compliance_reads_the_letters_and_finds_no_button() -> None:
     html = page(role=roles.COMPLIANCE)
     assert "UNKNOWN_CUSTOMER it is" in html
     assert "Replay the chosen" not in html
-    assert signed_in(roles.MARKETER).get(reverse("dead_letters")).status_code == 403
+    assert signed_in(roles.MARKETING_AUTHOR).get(reverse("dead_letters")).status_code == 403
 
 
 def test_a_body_is_shown_as_text_whatever_it_holds() -> None:

@@ -24,7 +24,7 @@ from offers.register import ATTRIBUTES, GROUPS, attributes
 from tests import bank, catalogue, factories
 
 
-def page(address: str, role: str = roles.RISK) -> Any:
+def page(address: str, role: str = roles.RISK_APPROVER) -> Any:
     client = Client()
     client.force_login(factories.make_user(role, role))
     answer = client.get(address)
@@ -90,7 +90,7 @@ def test_values_that_differ_from_history_turn_the_page_red_and_lead_to_the_decis
 @pytest.mark.django_db
 def test_a_marketer_sees_how_many_values_differ_and_nobodys() -> None:
     skew(balance=3)
-    html = page(reverse("features"), roles.MARKETER).content.decode()
+    html = page(reverse("features"), roles.MARKETING_AUTHOR).content.decode()
     assert "risk and compliance officers see them here" in html
     assert "1,234.56" not in html
     assert "/decisions/0189" not in html

@@ -119,7 +119,7 @@ def test_a_load_without_its_files_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.django_db
 def test_the_catalogue_of_an_export_is_drafted_once_by_whom_it_may_be_proposed(tmp_path: Path) -> None:
     folder = _mailing(tmp_path / "in", _row(1))
-    for name, role in (("mara", roles.MARKETER), ("rolf", roles.RISK)):
+    for name, role in (("mara", roles.MARKETING_AUTHOR), ("rolf", roles.RISK_APPROVER)):
         User.objects.create_user(name).groups.add(Group.objects.get_or_create(name=role)[0])
     for name in ("mara", "rolf", "mara", "rolf"):
         call_command("load", "card_offers", folder, "--rejects", str(tmp_path / "rejects.csv"), "--author", name)

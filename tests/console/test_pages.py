@@ -23,22 +23,22 @@ from tests.living_bank import LivingBank
 if TYPE_CHECKING:
     from tests.conftest import TestDatabase
 
-ROLES = (roles.MARKETER, roles.RISK, roles.COMPLIANCE)
+ROLES = (roles.MARKETING_AUTHOR, roles.RISK_APPROVER, roles.COMPLIANCE)
 EVERYBODY = frozenset(ROLES)
-CHECKERS = frozenset({roles.RISK, roles.COMPLIANCE})
+CHECKERS = frozenset({roles.RISK_APPROVER, roles.COMPLIANCE})
 
 # Name of the address, its arguments, who may open it, and the most queries that it may take.
 PAGES: tuple[tuple[str, tuple[Any, ...], frozenset[str], int], ...] = (
     ("home", (), EVERYBODY, 14),
     ("offers", (), EVERYBODY, 12),
     ("offer", ("travel-plus",), EVERYBODY, 14),
-    ("offer_new", (), frozenset({roles.MARKETER}), 8),
-    ("offer_edit", ("student",), frozenset({roles.MARKETER}), 10),
+    ("offer_new", (), frozenset({roles.MARKETING_AUTHOR}), 8),
+    ("offer_edit", ("student",), frozenset({roles.MARKETING_AUTHOR}), 10),
     ("arms", (), EVERYBODY, 9),
     ("rules", (), EVERYBODY, 9),
     ("rule", ("score-670",), EVERYBODY, 9),
-    ("rule_new", (), frozenset({roles.RISK}), 7),
-    ("rule_edit", ("score-670",), frozenset({roles.RISK}), 8),
+    ("rule_new", (), frozenset({roles.RISK_APPROVER}), 7),
+    ("rule_edit", ("score-670",), frozenset({roles.RISK_APPROVER}), 8),
     ("reviews", (), EVERYBODY, 6),
     ("releases", (), EVERYBODY, 7),
     ("fairness", (), CHECKERS, 7),
@@ -124,10 +124,10 @@ def test_the_menu_leads_to_pages_that_open(bank: LivingBank, role: str) -> None:
 
 def test_the_page_of_a_decision_explains_it_and_a_marketer_may_not_read_it(bank: LivingBank) -> None:
     address = reverse("decision", args=[bank.decisions[0]])
-    html = signed_in(bank, roles.RISK).get(address).content.decode()
+    html = signed_in(bank, roles.RISK_APPROVER).get(address).content.decode()
     assert f"Why {bank.customers[0]} was shown" in html
     assert "in the catalogue" in html
-    assert signed_in(bank, roles.MARKETER).get(address).status_code == 403
+    assert signed_in(bank, roles.MARKETING_AUTHOR).get(address).status_code == 403
 
 
 def test_a_replay_on_the_page_is_identical_with_and_without_javascript(bank: LivingBank) -> None:
@@ -142,7 +142,7 @@ def test_a_replay_on_the_page_is_identical_with_and_without_javascript(bank: Liv
 
 def test_a_decision_that_does_not_exist_is_not_found(bank: LivingBank) -> None:
     unknown = "01890000-0000-7000-8000-000000000000"
-    assert signed_in(bank, roles.RISK).get(reverse("decision", args=[unknown])).status_code == 404
+    assert signed_in(bank, roles.RISK_APPROVER).get(reverse("decision", args=[unknown])).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_decision_that_does_not_exist_is_not_found(bank: LivingBank) -> None:
     ],
 )
 def test_decisions_are_found_by_what_one_knows_of_them(bank: LivingBank, query: str, found: int) -> None:
-    answer = signed_in(bank, roles.RISK).get(reverse("decisions") + query)
+    answer = signed_in(bank, roles.RISK_APPROVER).get(reverse("decisions") + query)
     assert len(answer.context["decisions"]) == found
 
 
@@ -171,17 +171,18 @@ def test_decisions_are_found_by_what_one_knows_of_them(bank: LivingBank, query: 
     ],
 )
 def test_the_search_box_leads_to_what_was_named(bank: LivingBank, text: str, leads_to: str) -> None:
-    assert signed_in(bank, roles.RISK).get(reverse("search"), {"q": text})["Location"] == leads_to
+    assert signed_in(bank, roles.RISK_APPROVER).get(reverse("search"), {"q": text})["Location"] == leads_to
 
 
 def test_the_search_box_does_not_tell_a_marketer_who_is_a_customer(bank: LivingBank) -> None:
     assert (
-        signed_in(bank, roles.MARKETER).get(reverse("search"), {"q": "C0000000"})["Location"] == "/offers/?q=C0000000"
+        signed_in(bank, roles.MARKETING_AUTHOR).get(reverse("search"), {"q": "C0000000"})["Location"]
+        == "/offers/?q=C0000000"
     )
 
 
 def test_a_filter_that_matches_nothing_says_so(bank: LivingBank) -> None:
-    html = signed_in(bank, roles.MARKETER).get(reverse("offers"), {"q": "no such offer"}).content.decode()
+    html = signed_in(bank, roles.MARKETING_AUTHOR).get(reverse("offers"), {"q": "no such offer"}).content.decode()
     assert "No offer matches" in html
 
 

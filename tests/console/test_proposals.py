@@ -46,7 +46,7 @@ def words(channel: str) -> dict[str, str]:
 
 def test_a_new_offer_is_proposed_with_its_message_and_arm(bank: LivingBank) -> None:
     data: dict[str, Any] = {**OFFER, **words("web"), "submit": "1"}
-    answer = signed_in(bank, roles.MARKETER).post(reverse("offer_new"), data)
+    answer = signed_in(bank, roles.MARKETING_AUTHOR).post(reverse("offer_new"), data)
     change = ChangeRequest.objects.first()
     assert change is not None
     assert answer["Location"] == reverse("review", args=[change.pk])
@@ -60,13 +60,13 @@ def test_a_new_offer_is_proposed_with_its_message_and_arm(bank: LivingBank) -> N
 
 def test_a_channel_without_words_is_not_proposed(bank: LivingBank) -> None:
     data: dict[str, Any] = {**OFFER, **words("web"), "channels": ["web", "sms"], "submit": "1"}
-    answer = signed_in(bank, roles.MARKETER).post(reverse("offer_new"), data)
+    answer = signed_in(bank, roles.MARKETING_AUTHOR).post(reverse("offer_new"), data)
     assert "The words for sms are missing." in answer.content.decode()
     assert ChangeRequest.objects.filter(kind="offer").count() == 0
 
 
 def test_a_change_of_an_offer_holds_only_what_changed(bank: LivingBank) -> None:
-    client = signed_in(bank, roles.MARKETER)
+    client = signed_in(bank, roles.MARKETING_AUTHOR)
     form = client.get(reverse("offer_edit", args=["student"])).context
     data = {name: value for name, value in form["form"].initial.items() if value not in (None, {})}
     data |= {f"{text['form'].channel}-{name}": value for text in form["wordings"]
@@ -80,7 +80,7 @@ def test_a_change_of_an_offer_holds_only_what_changed(bank: LivingBank) -> None:
 
 
 def test_the_preview_shows_the_words_as_they_are_typed(bank: LivingBank) -> None:
-    client = signed_in(bank, roles.MARKETER)
+    client = signed_in(bank, roles.MARKETING_AUTHOR)
     html = client.post(reverse("message_preview", args=["web"]), words("web")).content.decode()
     assert "Twice the miles" in html
     assert "<html" not in html
@@ -88,7 +88,7 @@ def test_the_preview_shows_the_words_as_they_are_typed(bank: LivingBank) -> None
 
 
 def test_a_rule_is_proposed_with_the_condition_of_the_editor(bank: LivingBank) -> None:
-    signed_in(bank, roles.RISK).post(reverse("rule_new"), {**RULE, **CLAUSE, "submit": "1"})
+    signed_in(bank, roles.RISK_APPROVER).post(reverse("rule_new"), {**RULE, **CLAUSE, "submit": "1"})
     change = ChangeRequest.objects.first()
     assert change is not None
     assert change.items[0]["content"]["when"] == {"all": [{"attribute": "credit_score", "op": ">=", "value": 710}]}
@@ -97,7 +97,7 @@ def test_a_rule_is_proposed_with_the_condition_of_the_editor(bank: LivingBank) -
 
 def test_a_protected_attribute_is_refused_by_name(bank: LivingBank) -> None:
     posted = {**RULE, **CLAUSE, "c.0-0.attribute": "state", "c.0-0.op": "=", "c.0-0.value": "XX", "submit": "1"}
-    client = signed_in(bank, roles.RISK)
+    client = signed_in(bank, roles.RISK_APPROVER)
     client.post(reverse("rule_new"), {**posted, "c.0-0.attribute": "gender"})
     gender = ChangeRequest.objects.filter(key="summer-floor").first()
     # The editor offers no such attribute: what comes instead is the first that may be used, and it does not fit.
@@ -105,7 +105,7 @@ def test_a_protected_attribute_is_refused_by_name(bank: LivingBank) -> None:
 
 
 def test_a_button_of_the_editor_changes_the_condition_and_proposes_nothing(bank: LivingBank) -> None:
-    client = signed_in(bank, roles.RISK)
+    client = signed_in(bank, roles.RISK_APPROVER)
     fragment = client.post(reverse("rule_new"), {**RULE, **CLAUSE, "edit": "clause:0"}, headers={"HX-Request": "true"})
     whole = client.post(reverse("rule_new"), {**RULE, **CLAUSE, "edit": "clause:0"})
     assert len(fragment.context["tree"].parts) == len(whole.context["tree"].parts) == 2
@@ -114,12 +114,12 @@ def test_a_button_of_the_editor_changes_the_condition_and_proposes_nothing(bank:
 
 
 def test_a_fault_stands_beside_its_clause(bank: LivingBank) -> None:
-    answer = signed_in(bank, roles.RISK).post(reverse("rule_new"), {**RULE, **CLAUSE, "c.0-0.value": "many"})
+    answer = signed_in(bank, roles.RISK_APPROVER).post(reverse("rule_new"), {**RULE, **CLAUSE, "c.0-0.value": "many"})
     assert "credit score is compared with a number" in answer.context["tree"].parts[0].fault
 
 
 def test_retiring_a_rule_is_a_proposal_too(bank: LivingBank) -> None:
-    signed_in(bank, roles.RISK).post(reverse("rule_edit", args=["low-debt"]), {**CLAUSE, "retire": "1"})
+    signed_in(bank, roles.RISK_APPROVER).post(reverse("rule_edit", args=["low-debt"]), {**CLAUSE, "retire": "1"})
     change = ChangeRequest.objects.get(key="low-debt")
     assert (change.status, change.items[0]["content"]) == ("submitted", None)
     assert EligibilityRule.objects.get(key="low-debt").live

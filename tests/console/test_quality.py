@@ -34,7 +34,7 @@ def run(source: str, failed: int, *, at: datetime | None = None, allowed: float 
     results.record(source, findings, at or timezone.now())
 
 
-def page(role: str = roles.RISK) -> Any:
+def page(role: str = roles.RISK_APPROVER) -> Any:
     client = Client()
     client.force_login(factories.make_user(role, role))
     answer = client.get(reverse("quality"))
@@ -89,7 +89,7 @@ def test_a_load_that_runs_is_told_and_watched() -> None:
 
 
 def test_marketers_do_not_see_it_and_compliance_does() -> None:
-    assert page(roles.MARKETER).status_code == 403
+    assert page(roles.MARKETING_AUTHOR).status_code == 403
     assert page(roles.COMPLIANCE).status_code == 200
 
 
@@ -97,7 +97,7 @@ def test_many_runs_take_few_queries() -> None:
     for ago in range(20):
         run("bank", ago, at=timezone.now() - timedelta(days=ago))
     client = Client()
-    client.force_login(factories.make_user(roles.RISK, "rosa"))
+    client.force_login(factories.make_user(roles.RISK_APPROVER, "rosa"))
     with CaptureQueriesContext(connection) as made:
         client.get(reverse("quality"))
     assert len(made) <= QUERIES, "\n".join(query["sql"] for query in made.captured_queries)

@@ -35,14 +35,14 @@ def status(bank: LivingBank) -> str:
 
 
 def test_a_second_risk_officer_puts_a_rule_live(bank: LivingBank) -> None:
-    code, html = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    code, html = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     assert (code, status(bank)) == (200, "approved")
     assert "live as release 2" in html
     assert EligibilityRule.objects.get(key="score-670").content["when"]["value"] == 700
 
 
 @pytest.mark.parametrize("step", ["approve", "reject", "send_back"])
-@pytest.mark.parametrize("who", [f"{roles.RISK}-2", roles.MARKETER, roles.COMPLIANCE])
+@pytest.mark.parametrize("who", [f"{roles.RISK_APPROVER}-2", roles.MARKETING_AUTHOR, roles.COMPLIANCE])
 def test_neither_the_author_nor_another_role_may_settle_it(bank: LivingBank, who: str, step: str) -> None:
     code, _ = post(bank, who, step, content_hash=bank.change.content_hash, comment="because")
     assert (code, status(bank)) == (403, "submitted")
@@ -50,41 +50,41 @@ def test_neither_the_author_nor_another_role_may_settle_it(bank: LivingBank, who
 
 
 def test_content_other_than_what_was_seen_is_not_approved(bank: LivingBank) -> None:
-    code, html = post(bank, roles.RISK, "approve", content_hash="0" * 64)
+    code, html = post(bank, roles.RISK_APPROVER, "approve", content_hash="0" * 64)
     assert (code, status(bank)) == (200, "submitted")
     assert "the content changed after you looked at it" in html
 
 
 def test_evidence_on_an_older_release_has_to_be_computed_again(bank: LivingBank) -> None:
     factories.approve_content(living_bank.edited_offer(), now=timezone.now())
-    _, before = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    _, before = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     evidence.compute(bank.change, timezone.now())
-    _, after = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    _, after = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     assert "compute it again" in before
     assert "live as release 3" in after
 
 
 @pytest.mark.parametrize(("step", "ends"), [("reject", "rejected"), ("send_back", "draft")])
 def test_turning_a_proposal_down_takes_a_reason(bank: LivingBank, step: str, ends: str) -> None:
-    _, silent = post(bank, roles.RISK, step, comment="")
+    _, silent = post(bank, roles.RISK_APPROVER, step, comment="")
     assert status(bank) == "submitted"
-    post(bank, roles.RISK, step, comment="The basis is out of date.")
+    post(bank, roles.RISK_APPROVER, step, comment="The basis is out of date.")
     assert "Say why" in silent
     assert status(bank) == ends
 
 
 def test_only_its_author_withdraws_a_proposal(bank: LivingBank) -> None:
-    assert post(bank, roles.RISK, "withdraw")[0] == 403
-    assert post(bank, f"{roles.RISK}-2", "withdraw")[0] == 200
+    assert post(bank, roles.RISK_APPROVER, "withdraw")[0] == 403
+    assert post(bank, f"{roles.RISK_APPROVER}-2", "withdraw")[0] == 200
     assert status(bank) == "withdrawn"
 
 
 @pytest.mark.parametrize(
     ("who", "buttons"),
     [
-        (roles.RISK, {"Approve", "Reject", "Request changes"}),
-        (f"{roles.RISK}-2", {"Withdraw"}),
-        (roles.MARKETER, set()),
+        (roles.RISK_APPROVER, {"Approve", "Reject", "Request changes"}),
+        (f"{roles.RISK_APPROVER}-2", {"Withdraw"}),
+        (roles.MARKETING_AUTHOR, set()),
         (roles.COMPLIANCE, set()),
     ],
 )
@@ -103,18 +103,18 @@ def test_a_failing_proposal_waits_for_compliance_until_it_is_justified(bank: Liv
     newest.pk, newest.verdict = None, "fail"
     newest.save(force_insert=True)
     assert changes_waiting_for(officer).get() == bank.change
-    _, before = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    _, before = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     post(bank, roles.COMPLIANCE, "justify", comment="Losses; a higher fee was considered.")
     assert not changes_waiting_for(officer).exists()
-    _, after = post(bank, roles.RISK, "approve", content_hash=bank.change.content_hash)
+    _, after = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     assert "a compliance officer" in before
     assert "live as release 2" in after
 
 
 def test_what_was_sent_back_waits_for_its_author(bank: LivingBank) -> None:
-    post(bank, roles.RISK, "send_back", comment="The basis is out of date.")
+    post(bank, roles.RISK_APPROVER, "send_back", comment="The basis is out of date.")
     client = Client()
-    client.force_login(bank.people[f"{roles.RISK}-2"])
+    client.force_login(bank.people[f"{roles.RISK_APPROVER}-2"])
     html = client.get(reverse("home")).content.decode()
     assert "Sent back: rule score-670" in html
     assert "The basis is out of date." in html
@@ -122,7 +122,7 @@ def test_what_was_sent_back_waits_for_its_author(bank: LivingBank) -> None:
 
 def test_the_page_shows_the_changed_clause_and_who_loses(bank: LivingBank) -> None:
     client = Client()
-    client.force_login(bank.people[roles.RISK])
+    client.force_login(bank.people[roles.RISK_APPROVER])
     html = client.get(reverse("review", args=[bank.change.pk])).content.decode()
     assert "<del>credit score is at least 640</del> <ins>credit score is at least 700</ins>" in html
     assert "Travel plus" in html
@@ -131,7 +131,7 @@ def test_the_page_shows_the_changed_clause_and_who_loses(bank: LivingBank) -> No
 
 def test_the_fragment_of_the_evidence_is_the_part_of_the_page(bank: LivingBank) -> None:
     client = Client()
-    client.force_login(bank.people[roles.RISK])
+    client.force_login(bank.people[roles.RISK_APPROVER])
     fragment = client.get(reverse("review_evidence", args=[bank.change.pk])).content.decode()
     whole = client.get(reverse("review", args=[bank.change.pk])).content.decode()
     ours, theirs = (_without_times(html) for html in (fragment.strip(), whole))

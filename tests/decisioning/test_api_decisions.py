@@ -56,7 +56,7 @@ def app() -> Iterator[Channel]:
 
 def stop(scope: str, target: str) -> None:
     Stop.objects.create(
-        scope=scope, target=target, reason="test", stopped_by=bank.person("officer", roles.RISK),
+        scope=scope, target=target, reason="test", stopped_by=bank.person("officer", roles.RISK_APPROVER),
         stopped_at=timezone.now(),
     )  # fmt: skip
     rebuild.announce()
@@ -134,7 +134,11 @@ def test_a_stop_removes_the_offer_from_a_leased_decision_at_once(app: Channel) -
 def test_a_stop_that_redis_was_not_told_of_still_stops(app: Channel) -> None:
     assert app.decide(session="before").json()["reason"] is None  # from here on this process holds an empty stop list
     Stop.objects.create(
-        scope="all", target="", reason="test", stopped_by=bank.person("officer", roles.RISK), stopped_at=timezone.now()
+        scope="all",
+        target="",
+        reason="test",
+        stopped_by=bank.person("officer", roles.RISK_APPROVER),
+        stopped_at=timezone.now(),
     )
     assert app.decide().json()["reason"] == "STOPPED"
 

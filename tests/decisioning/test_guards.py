@@ -109,7 +109,7 @@ def test_a_value_that_redis_has_half_of_is_read_from_postgres_and_written_anew(p
 def test_a_stop_that_redis_was_not_told_of_holds_for_a_session_that_has_its_decision(product: None) -> None:
     first = ask()
     Stop.objects.create(
-        scope="offer", target=shown(first)[0], reason="test", stopped_by=bank.person("officer", roles.RISK),
+        scope="offer", target=shown(first)[0], reason="test", stopped_by=bank.person("officer", roles.RISK_APPROVER),
         stopped_at=clock.now(),
     )  # fmt: skip
     again = ask(channel="web")

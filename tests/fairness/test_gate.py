@@ -37,7 +37,7 @@ def author() -> User:
 
 @pytest.fixture
 def checker() -> User:
-    return make_user(roles.RISK, "checker")
+    return make_user(roles.RISK_APPROVER, "checker")
 
 
 def test_an_approved_change_is_live_with_its_evidence(author: User, checker: User) -> None:
@@ -105,7 +105,7 @@ def test_maker_cannot_approve_own_change(author: User) -> None:
 
 @pytest.mark.parametrize("alias", ["default", "owner"])
 def test_maker_cannot_approve_own_change_by_sql(alias: str) -> None:
-    author = make_user(roles.MARKETER) if alias == "default" else _owner_user("maker")
+    author = make_user(roles.MARKETING_AUTHOR) if alias == "default" else _owner_user("maker")
     change = _raw_change(alias, author)
     with pytest.raises(IntegrityError, match="maker_is_not_checker"):
         _sql(
@@ -118,7 +118,7 @@ def test_maker_cannot_approve_own_change_by_sql(alias: str) -> None:
 
 @pytest.mark.parametrize("alias", ["default", "owner"])
 def test_content_is_frozen_after_submission(alias: str) -> None:
-    author = make_user(roles.MARKETER) if alias == "default" else _owner_user("maker")
+    author = make_user(roles.MARKETING_AUTHOR) if alias == "default" else _owner_user("maker")
     change = _raw_change(alias, author)
     with pytest.raises(IntegrityError, match="frozen"):
         _sql(alias, "UPDATE offers_changerequest SET items = '[{}]' WHERE id = %s", change)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
@@ -57,8 +57,13 @@ class Staff:
 
 
 def _staff() -> Staff:
-    names = {"maya": roles.MARKETER, "rosa": roles.RISK, "ravi": roles.RISK, "clara": roles.COMPLIANCE}
-    return Staff(*(factories.make_user(role, name) for name, role in names.items()))
+    names = {
+        "maya": roles.MARKETING_AUTHOR, "rosa": roles.RISK_APPROVER, "ravi": roles.RISK_APPROVER,
+        "clara": roles.COMPLIANCE,
+    }  # fmt: skip
+    people = [factories.make_user(role, name) for name, role in names.items()]
+    people[2].groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])  # who approves the model
+    return Staff(*people)
 
 
 @dataclass(frozen=True)

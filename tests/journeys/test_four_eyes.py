@@ -10,14 +10,14 @@ from playwright.sync_api import Page, expect
 from offers import roles
 from tests.journeys.conftest import Site, sign_in
 
-AUTHOR = f"{roles.RISK}-2"
+AUTHOR = f"{roles.RISK_APPROVER}-2"
 
 
 @pytest.mark.parametrize(
     ("who", "sees", "not_sees"),
     [
-        (roles.MARKETER, "Offers", "Decisions"),
-        (roles.RISK, "Decisions", None),
+        (roles.MARKETING_AUTHOR, "Offers", "Decisions"),
+        (roles.RISK_APPROVER, "Decisions", None),
         (roles.COMPLIANCE, "Fairness", None),
     ],
 )
@@ -32,7 +32,7 @@ def test_each_role_signs_in_to_its_own_menu(site: Site, page: Page, who: str, se
 
 def test_a_wrong_password_is_said_and_nothing_else(site: Site, page: Page) -> None:
     page.goto("/sign-in/")
-    page.get_by_label("Name").fill("risk_officer")
+    page.get_by_label("Name").fill("risk_approver")
     page.get_by_label("Password").fill("guess")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("do not match")
@@ -56,7 +56,7 @@ def test_a_rule_goes_from_its_author_through_its_effect_to_a_second_person(site:
     address = page.url
     sign_out(page)
 
-    sign_in(page, site.bank, roles.RISK)
+    sign_in(page, site.bank, roles.RISK_APPROVER)
     page.goto(address)
     # The worker computes it; the page waits for it by itself.
     expect(page.get_by_text("customers, computed")).to_be_visible(timeout=30_000)
@@ -69,7 +69,7 @@ def test_a_rule_goes_from_its_author_through_its_effect_to_a_second_person(site:
 
 
 def test_a_marketer_sees_the_message_while_writing_it_and_proposes_it(site: Site, page: Page) -> None:
-    sign_in(page, site.bank, roles.MARKETER)
+    sign_in(page, site.bank, roles.MARKETING_AUTHOR)
     page.goto("/offers/first-card/edit/")
     wording = page.locator(".wording").first
     wording.get_by_label("Headline").fill("Your first card, no fee")
@@ -92,7 +92,7 @@ def test_a_decision_is_found_explained_and_replayed(site: Site, page: Page) -> N
 
 
 def test_a_dead_letter_is_replayed_where_it_stands(site: Site, page: Page) -> None:
-    sign_in(page, site.bank, roles.RISK)
+    sign_in(page, site.bank, roles.RISK_APPROVER)
     page.goto("/dead-letters/")
     page.get_by_text("What was sent").click()
     expect(page.locator("pre")).to_contain_text('"event_id": "stray-1"')
@@ -128,7 +128,7 @@ def test_the_console_works_without_javascript(site: Site, page: Page) -> None:
 def test_a_phone_shows_every_page_without_scrolling_sideways(site: Site, page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 390, "height": 844})
-    sign_in(page, site.bank, roles.RISK)
+    sign_in(page, site.bank, roles.RISK_APPROVER)
     addresses = [
         "/", "/offers/", "/offers/travel-plus/", "/arms/", "/rules/", "/rules/score-670/edit/", "/reviews/",
         f"/reviews/{site.bank.change.pk}/", "/releases/", "/fairness/", "/decisions/",
@@ -143,7 +143,7 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(site: Site, page: P
 
 def test_the_menu_on_a_phone_opens_without_javascript_and_by_keyboard(site: Site, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    sign_in(page, site.bank, roles.RISK)
+    sign_in(page, site.bank, roles.RISK_APPROVER)
     page.get_by_text("Menu", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("navigation", name="Menu").get_by_role("link", name="Arms").click()
@@ -151,7 +151,7 @@ def test_the_menu_on_a_phone_opens_without_javascript_and_by_keyboard(site: Site
 
 
 def test_the_first_tab_stop_skips_to_the_content(site: Site, page: Page) -> None:
-    sign_in(page, site.bank, roles.RISK)
+    sign_in(page, site.bank, roles.RISK_APPROVER)
     page.goto("/offers/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()

@@ -22,9 +22,9 @@ def product() -> None:
     bank.customers(1)
     bank.publish(catalogue.content())
     bank.warm()
-    bank.person("rosa", roles.RISK)
+    bank.person("rosa", roles.RISK_APPROVER)
     bank.person("clara", roles.COMPLIANCE)
-    bank.person("maya", roles.MARKETER)
+    bank.person("maya", roles.MARKETING_AUTHOR)
 
 
 def run(*arguments: str, **options: Any) -> None:
