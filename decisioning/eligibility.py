@@ -17,6 +17,8 @@ def apply(case: Case) -> None:
         if passed is True:
             continue
         rule = case.plan.rules[position]
+        if not rule.in_force(case.request.now):
+            continue
         reason = DATA_MISSING if passed is None else rule.reason_code
         for offer in case.plan.rule_offers[position]:
             case.refuse(offer, STAGE, reason, rule.key)

@@ -94,11 +94,11 @@ def reach(content: snapshot.Content, now: datetime) -> Reach:
     return simulate([plan_of(content)], now).reaches[0]
 
 
-def eligible(plan: Plan, columns: Columns) -> Mask:
-    """By the release's rules (N, offers): a rule that is false or lacks data refuses every offer that it covers."""
+def eligible(plan: Plan, columns: Columns, now: datetime) -> Mask:
+    """By the rules in force (N, offers): a rule that is false or lacks data refuses every offer that it covers."""
     result = np.ones((len(next(iter(columns.values()))), len(plan.offers)), dtype=bool, order="F")
     for rule, covered in zip(plan.rules, plan.rule_offers, strict=True):
-        if covered:
+        if covered and rule.in_force(now):
             passed = evaluate_many(rule.when, columns) == 1
             for offer in covered:
                 result[:, offer] &= passed
@@ -125,7 +125,7 @@ def simulate(plans: Sequence[Plan], now: datetime) -> Simulation:
         bands.append(_bands(columns))
         states.append(_codes(columns["state"], STATES))
         for found, plan in zip(masks, plans, strict=True):
-            found.append(eligible(plan, columns))
+            found.append(eligible(plan, columns, now))
     return Simulation(
         _joined(customers, np.int64),
         tuple(
@@ -153,7 +153,7 @@ def best_propensities(plans: Sequence[Plan], now: datetime) -> Scores:
         customers.append(chunk.customers)
         attributes = chunk.attributes
         for found, plan in zip(best, plans, strict=True):
-            found.append(_best(plan, attributes, eligible(plan, chunk.columns)))
+            found.append(_best(plan, attributes, eligible(plan, chunk.columns, now)))
     return Scores(_joined(customers, np.int64), tuple(_joined(found, np.float64) for found in best))
 
 

@@ -34,7 +34,7 @@ class Plan:
     values: NDArray[np.float64]
     base_rates: NDArray[np.float64]
     counters: NDArray[np.int64]
-    competes: NDArray[np.bool_]  # False: a placement's fallback, shown only when nothing else is left
+    competes: NDArray[np.bool_]  # False: paused, or a placement's fallback, shown only when nothing else is left
     rules: tuple[Rule, ...]
     rule_offers: tuple[tuple[int, ...], ...]
     passes: RulesEvaluator
@@ -77,7 +77,7 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         values=np.array([release.offers[release.arms[arm].offer].value for arm in arms], dtype=np.float64),
         base_rates=np.array([release.offers[release.arms[arm].offer].base_rate for arm in arms], dtype=np.float64),
         counters=np.array([arm_counter(arm) for arm in arms], dtype=np.int64),
-        competes=np.array([arm not in fallbacks for arm in arms], dtype=np.bool_),
+        competes=np.array([arm not in fallbacks and not release.arms[arm].paused for arm in arms], dtype=np.bool_),
         rules=rules,
         rule_offers=tuple(_scope(release, offers, rule) for rule in rules),
         passes=compile_conditions([rule.when for rule in rules]),

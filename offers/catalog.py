@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from offers import audit, canonical, roles
 from offers.conditions.grammar import Fault, InvalidCondition, parse
 from offers.models import KINDS, ChangeRequest
-from offers.register import OFFER_FACTS
+from offers.register import OFFER_FACTS, STATES
 from offers.types import CHANNELS
 
 _KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}$"}
@@ -55,6 +55,39 @@ _TEXT = {
     "additionalProperties": False,
 }
 
+_MANDATE = {
+    "type": ["object", "null"],
+    "properties": {
+        "min_share": _SHARE,
+        "max_share": _SHARE,
+        "learning_budget": {"type": ["integer", "null"], "minimum": 0, "maximum": 10_000_000},
+        "ends_at": _DATE_TIME,
+        "never_explore": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    },
+    "additionalProperties": False,
+}
+# Whom a rule concerns: residents of one country, or of some of its states. Everybody else it does not concern.
+_JURISDICTION = {
+    "type": ["object", "null"],
+    "properties": {
+        "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
+        "states": {"type": "array", "items": {"enum": list(STATES)}, "uniqueItems": True, "minItems": 1},
+    },
+    "minProperties": 1,
+    "additionalProperties": False,
+}
+# A customer, what the rule must say of her, and why that matters; it must hold before anybody can approve the rule.
+_GOLDEN_TEST = {
+    "type": "object",
+    "properties": {
+        "name": _TITLE,
+        "customer": {"type": "object", "additionalProperties": True},
+        "expect": {"enum": ["eligible", "refused", "data_missing"]},
+    },
+    "required": ["name", "customer", "expect"],
+    "additionalProperties": False,
+}
+
 SCHEMAS: dict[str, Draft202012Validator] = {
     "product": _schema({"title": _TITLE}),
     "offer": _schema(
@@ -92,7 +125,8 @@ SCHEMAS: dict[str, Draft202012Validator] = {
             "creative": {"type": "string"},
             "prior_mean": _SHARE,
             "prior_strength": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6},
-        }
+        },
+        {"paused": {"type": "boolean"}, "mandate": _MANDATE},
     ),
     "rule": _schema(
         {
@@ -103,7 +137,13 @@ SCHEMAS: dict[str, Draft202012Validator] = {
             "reason_code": {"type": "string", "pattern": r"^[A-Z][A-Z0-9_]{2,39}$"},
             "basis": _TITLE,
         },
-        {"next_review": {"type": "string", "format": "date"}},
+        {
+            "next_review": {"type": "string", "format": "date"},
+            "starts_at": _DATE_TIME,
+            "ends_at": _DATE_TIME,
+            "jurisdiction": _JURISDICTION,
+            "tests": {"type": "array", "items": _GOLDEN_TEST, "maxItems": 100},
+        },
     ),
     "boost": _schema(
         {
@@ -112,7 +152,8 @@ SCHEMAS: dict[str, Draft202012Validator] = {
             "target": {"type": "string", "maxLength": 60},
             "when": {"type": "object"},
             "factor": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
-        }
+        },
+        {"starts_at": _DATE_TIME, "ends_at": _DATE_TIME},
     ),
     "contact_policy": _schema(
         {
@@ -137,6 +178,7 @@ SCHEMAS: dict[str, Draft202012Validator] = {
         {
             "shift_trials": {"type": ["number", "null"], "exclusiveMinimum": 0},
             "value_exponent": {"type": "number", "minimum": 0, "maximum": 2},
+            "boost_cap": {"type": ["number", "null"], "minimum": 1, "maximum": 10},
             "noise_variance": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
             "attribution_days": {"type": "integer", "minimum": 1, "maximum": 365},
             "lease_minutes": {"type": "integer", "minimum": 1, "maximum": 1440},

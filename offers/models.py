@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 
 KINDS = ("product", "offer", "creative", "arm", "rule", "boost", "contact_policy", "ranking", "placement", "model")
+# Changes of many items: back to an earlier release, and a catalogue read from files.
+WHOLE_KINDS = ("rollback", "catalogue")
 
 
 class CatalogueItem(models.Model):
@@ -83,7 +85,7 @@ class ChangeRequest(models.Model):
         REJECTED = "rejected", "rejected"
         WITHDRAWN = "withdrawn", "withdrawn"
 
-    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
+    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in (*KINDS, *WHOLE_KINDS)])
     key = models.CharField(max_length=120)
     title = models.CharField(max_length=200)
     rationale = models.TextField(blank=True)
@@ -103,6 +105,11 @@ class ChangeRequest(models.Model):
     # A compliance officer's business justification, without which a failing verdict blocks approval.
     justification = models.TextField(blank=True)
     justified_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    # Approved now, published then; None publishes with the approval.
+    go_live_at = models.DateTimeField(null=True)
+    # Break-glass: the first of two people who put a change live without waiting for its evidence, and why.
+    broken_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    broken_because = models.TextField(blank=True)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -115,6 +122,11 @@ class ChangeRequest(models.Model):
                 name="maker_does_not_justify", condition=Q(justified_by__isnull=True) | ~Q(justified_by=F("author"))
             ),
             models.CheckConstraint(
+                name="glass_is_broken_by_two",
+                condition=Q(broken_by__isnull=True)
+                | (~Q(broken_by=F("author")) & (Q(checker__isnull=True) | ~Q(checker=F("broken_by")))),
+            ),
+            models.CheckConstraint(
                 name="approval_names_checker_and_content",
                 condition=~Q(status="approved") | Q(checker__isnull=False, approved_hash=F("content_hash")),
             ),
@@ -122,6 +134,22 @@ class ChangeRequest(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Comment(models.Model):
+    """One contribution to the discussion of a change. Append-only."""
+
+    change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="discussion")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    at = models.DateTimeField()
+    content_hash = models.CharField(max_length=64)  # of the content that was discussed
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.author_id} on change {self.change_id}"
 
 
 class Evidence(models.Model):

@@ -8,7 +8,7 @@ from typing import Any
 
 from offers import canonical
 from offers.catalog import InvalidContent, Item
-from offers.conditions.grammar import Fault, parse
+from offers.conditions.grammar import Clause, Combination, Condition, Fault, parse
 from offers.models import KINDS
 from offers.models import Release as ReleaseRow
 from offers.register import attribute
@@ -18,6 +18,7 @@ from offers.types import (
     ContactPolicy,
     ContextTerm,
     Creative,
+    Mandate,
     Offer,
     Placement,
     Ranking,
@@ -167,19 +168,52 @@ def _creative(key: str, value: Mapping[str, Any]) -> Creative:
 
 
 def _arm(key: str, value: Mapping[str, Any]) -> Arm:
-    return Arm(key, value["offer"], value["creative"], float(value["prior_mean"]), float(value["prior_strength"]))
+    return Arm(
+        key, value["offer"], value["creative"], float(value["prior_mean"]), float(value["prior_strength"]),
+        value.get("paused", False), mandate(value.get("mandate")),
+    )  # fmt: skip
+
+
+def mandate(value: Mapping[str, Any] | None) -> Mandate | None:
+    if not value:
+        return None
+    return Mandate(
+        float(value.get("min_share", 0.0)),
+        float(value.get("max_share", 1.0)),
+        value.get("learning_budget"),
+        _moment(value.get("ends_at")),
+        tuple(sorted(value.get("never_explore", ()))),
+    )
 
 
 def _rule(key: str, value: Mapping[str, Any]) -> Rule:
     return Rule(
-        key, value["title"], value["scope"], value["target"], parse(value["when"], use="rule"), value["reason_code"],
-        value["basis"],
+        key, value["title"], value["scope"], value["target"], requirement(value), value["reason_code"],
+        value["basis"], _moment(value.get("starts_at")), _moment(value.get("ends_at")),
     )  # fmt: skip
 
 
+def requirement(value: Mapping[str, Any]) -> Condition:
+    """What a rule's content asks of a customer: its condition, or that its jurisdiction is not hers.
+
+    Of somebody whose residence is not known, the condition is asked. Raises InvalidCondition.
+    """
+    when, jurisdiction = parse(value["when"], use="rule"), value.get("jurisdiction")
+    if not jurisdiction:
+        return when
+    within: list[Condition] = []
+    if "country" in jurisdiction:
+        within.append(Clause("country", "=", jurisdiction["country"]))
+    if "states" in jurisdiction:
+        within.append(Clause("state", "in", tuple(jurisdiction["states"])))
+    return Combination("any", (Combination("none", (Combination("all", tuple(within)),)), when))
+
+
 def _boost(key: str, value: Mapping[str, Any]) -> Boost:
-    condition = parse(value["when"], use="boost")
-    return Boost(key, value["title"], value["scope"], value["target"], condition, float(value["factor"]))
+    return Boost(
+        key, value["title"], value["scope"], value["target"], parse(value["when"], use="boost"), float(value["factor"]),
+        _moment(value.get("starts_at")), _moment(value.get("ends_at")),
+    )  # fmt: skip
 
 
 def _contact_policy(items: Mapping[str, Mapping[str, Any]]) -> ContactPolicy:

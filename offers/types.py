@@ -14,6 +14,11 @@ Scope = Literal["all", "product", "offer"]
 Fact = float | str | None
 
 
+def in_force(starts_at: datetime | None, ends_at: datetime | None, now: datetime) -> bool:
+    """From its start (None: always) up to its end, which is not included any more."""
+    return (starts_at is None or starts_at <= now) and (ends_at is None or now < ends_at)
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A card offer. `facts` are product facts by name of `offers.register.OFFER_FACTS` (rate as a fraction a year,
@@ -55,14 +60,31 @@ class Creative:
 
 
 @dataclass(frozen=True, slots=True)
+class Mandate:
+    """What people ask of an arm beside its merit, until `ends_at`: in every decision in which the arm competes its
+    chance of rank 1 lies within the two shares. `learning_budget` is how often a day (UTC) the arm may be chosen while
+    another has the better expected score; None leaves it open. Whoever holds one of `never_explore` (attributes of the
+    register whose uses include "shield") meets the arm only by its expected score."""
+
+    min_share: float = 0.0
+    max_share: float = 1.0
+    learning_budget: int | None = None
+    ends_at: datetime | None = None
+    never_explore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
-    """Offer x creative; what the bandit chooses among. The prior is a mean reward and a strength in pseudo-trials."""
+    """Offer x creative; what the bandit chooses among. The prior is a mean reward and a strength in pseudo-trials; a
+    paused arm keeps what it has learned and does not compete."""
 
     key: str
     offer: str
     creative: str
     prior_mean: float
     prior_strength: float
+    paused: bool = False
+    mandate: Mandate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +98,11 @@ class Rule:
     when: Condition
     reason_code: str
     basis: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return in_force(self.starts_at, self.ends_at, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +115,11 @@ class Boost:
     target: str
     when: Condition
     factor: float
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return in_force(self.starts_at, self.ends_at, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +150,7 @@ class Ranking:
     bandit_weight: float = 0.4
     shift_trials: float | None = None
     value_exponent: float = 0.0
+    boost_cap: float | None = None  # the most by which all boosts together may multiply a propensity
     noise_variance: float = 0.05
     context: tuple[ContextTerm, ...] = ()
     reward_weights: Mapping[str, float] = field(default_factory=dict)

@@ -53,7 +53,7 @@ class Unapproved(RuntimeError):
 
 OPENING = (
     Proposal(
-        "contact_policy", "default", "Open the shelf: products, placements and how often we contact", MARKETER,
+        "contact_policy", "default", "Open the shelf: products, placements and how often we contact", MARKETER_2,
         catalogue.opening,
         "Nothing can be shown before the places, the fallback and the caps are agreed.",
         RISK, "Caps are within CP-12.",
