@@ -199,6 +199,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "learn": {"task": "decisioning.tasks.learn_outcomes", "schedule": 2.0, "options": {"expires": 2.0}},
     "heal": {"task": "decisioning.tasks.heal", "schedule": 5.0, "options": {"expires": 5.0}},
+    "publish": {"task": "fairness.tasks.publish_due", "schedule": 1.0, "options": {"expires": 1.0}},
     "partitions": {"task": "decisioning.tasks.keep_partitions", "schedule": crontab(minute="20")},
     "materialise": {"task": "decisioning.tasks.materialise_population", "schedule": crontab(hour="0", minute="10")},
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},

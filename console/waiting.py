@@ -7,11 +7,11 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from fairness.thresholds import Verdict
 from offers import roles
-from offers.models import KINDS, ChangeRequest, Evidence
+from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Evidence
 
 
 def kinds_to_approve(person: User) -> list[str]:
-    return [kind for kind in KINDS if roles.may(person, f"approve:{kind}")]
+    return [kind for kind in (*KINDS, *WHOLE_KINDS) if roles.may(person, f"approve:{kind}")]
 
 
 def changes_waiting_for(person: User) -> QuerySet[ChangeRequest]:

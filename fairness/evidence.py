@@ -94,6 +94,13 @@ def compute(change: ChangeRequest, now: datetime) -> Evidence:
     return _store(change, candidate.content_hash, verdict, content, now)
 
 
+def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:
+    """What stands in the place of evidence where two people would not wait for it; says nothing of anybody."""
+    _require_model(content)
+    empty: dict[str, Any] = {"format": FORMAT, "population": 0, "reach": []}
+    return _store(change, snapshot.content_hash(content), thresholds.Verdict.NOT_COMPUTED, empty, now)
+
+
 def _candidate(change: ChangeRequest) -> _Candidate:
     live, content = snapshot.live_row(), candidate_content(change)
     _require_model(content)

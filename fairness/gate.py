@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,14 +12,21 @@ from django.db import transaction
 from decisioning import rebuild
 from decisioning.features import population
 from decisioning.propensity import promotion
+from fairness import evidence
 from fairness.evidence import candidate_content
 from fairness.thresholds import Verdict
-from offers import approvals, publishing, snapshot
-from offers.models import ChangeRequest, Evidence, Release
+from offers import approvals, audit, canonical, publishing, roles, snapshot
+from offers.models import AuditEvent, ChangeRequest, Evidence, Release
+
+HELD: Final = "release.held"
 
 
 class NoEvidence(PermissionError):
     """Nothing that was computed covers the release that this approval would make."""
+
+
+class NotBroken(PermissionError):
+    """Nobody beside the author and the checker broke the glass."""
 
 
 class FairnessFailed(PermissionError):
@@ -34,32 +43,122 @@ def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, 
         publishing.lock()
         change = approvals.approve(change_id, checker=checker, content_hash=content_hash, now=now, comment=comment)
         content = candidate_content(change)
-        evidence = covering(change, content)
-        _require_fair(change, evidence, checker)
-        release = publishing.publish(change, evidence, content, now=now)
-        _promote(change)
-        transaction.on_commit(rebuild.announce)
+        found = covering(change, content)
+        _require_fair(change, found)
+        return _publish(change, found, content, now)
+
+
+def schedule(
+    change_id: int, *, checker: User, content_hash: str, go_live_at: datetime, now: datetime, comment: str = ""
+) -> ChangeRequest:
+    """Approve a change now, to be put live by `publish_due`. Raises what `approve` raises, and NotLater."""
+    with transaction.atomic():
+        change = approvals.approve(
+            change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, go_live_at=go_live_at
+        )
+        _require_fair(change, covering(change, candidate_content(change)))
+    return change
+
+
+def break_glass(change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "") -> Release:
+    """The second person puts a change live whose evidence nobody waited for. What was computed and fails still blocks.
+
+    Raises what `approve` raises, and NotBroken where no first person broke the glass.
+    """
+    with transaction.atomic():
+        publishing.lock()
+        roles.require(checker, "break_glass")
+        change = approvals.approve(change_id, checker=checker, content_hash=content_hash, now=now, comment=comment)
+        if change.broken_by_id in (None, change.author_id, checker.pk):
+            raise NotBroken("break-glass takes two people beside the author: another one goes first, with the reason")
+        content = candidate_content(change)
+        try:
+            found = covering(change, content)
+        except NoEvidence:
+            found = evidence.not_computed(change, content, now)
+        _require_fair(change, found)
+        audit.record(
+            actor=checker.get_username(), action="change.GLASS_BROKEN_LIVE", subject=f"change {change.pk}",
+            detail={"first": str(change.broken_by), "because": change.broken_because, "verdict": found.verdict},
+            now=now,
+        )  # fmt: skip
+        return _publish(change, found, content, now)
+
+
+def publish_due(now: datetime) -> list[int]:
+    """Publish what was approved for a moment that has come, each by itself, in the order of those moments.
+
+    The catalogue may have moved since. Returns the changes whose evidence has to be computed again before they go live;
+    what fails by now, or no longer fits the catalogue, is held.
+    """
+    due = ChangeRequest.objects.filter(status=ChangeRequest.Status.APPROVED, go_live_at__lte=now, release__isnull=True)
+    uncovered = []
+    for pk in due.order_by("go_live_at", "pk").values_list("pk", flat=True):
+        try:
+            _publish_due(pk, now)
+        except NoEvidence:
+            uncovered.append(pk)
+        except (FairnessFailed, LookupError, ValueError) as refusal:
+            _hold(pk, str(refusal), now)
+    return uncovered
+
+
+def _publish_due(change_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        publishing.lock()
+        change = approvals.locked(change_id)
+        if not approvals.is_scheduled(change):
+            return
+        content = candidate_content(change)
+        snapshot.read(0, content)
+        found = covering(change, content)
+        _require_fair(change, found)
+        _publish(change, found, content, now)
+
+
+def _hold(change_id: int, reason: str, now: datetime) -> None:
+    """Say once that a change did not go live when it was due, and why."""
+    subject, said = f"change {change_id}", {"reason": reason}
+    with transaction.atomic():
+        last = AuditEvent.objects.filter(subject=subject, action=HELD).first()
+        if last is None or last.detail != canonical.dumps(said).decode():
+            audit.record(actor="candor", action=HELD, subject=subject, detail=said, now=now)
+
+
+def held_because(change: ChangeRequest) -> str:
+    """Why a change that was due is not live, "" where that is not so."""
+    if not approvals.is_scheduled(change):
+        return ""
+    last = AuditEvent.objects.filter(subject=f"change {change.pk}", action=HELD).first()
+    return str(json.loads(last.detail)["reason"]) if last else ""
+
+
+def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
+    release = publishing.publish(change, found, content, now=now)
+    _promote(change)
+    transaction.on_commit(rebuild.announce)
     return release
 
 
 def covering(change: ChangeRequest, content: snapshot.Content) -> Evidence:
     """The newest evidence on exactly this change making exactly this content. Raises NoEvidence."""
     computed = Evidence.objects.filter(change=change, content_hash=change.content_hash)
-    evidence = computed.filter(candidate_hash=snapshot.content_hash(content)).first()
-    if evidence is None and computed.exists():
+    computed = computed.exclude(verdict=Verdict.NOT_COMPUTED)
+    found = computed.filter(candidate_hash=snapshot.content_hash(content)).first()
+    if found is None and computed.exists():
         raise NoEvidence("the catalogue changed after the evidence was computed: compute it again")
-    if evidence is None:
+    if found is None:
         raise NoEvidence("there is no evidence on this change yet: compute it first")
-    if not evidence.population and population.size():
+    if not found.population and population.size():
         raise NoEvidence("the evidence was computed before there were customers: compute it again")
-    return evidence
+    return found
 
 
-def _require_fair(change: ChangeRequest, evidence: Evidence, checker: User) -> None:
+def _require_fair(change: ChangeRequest, found: Evidence) -> None:
     """A failing verdict takes a third person: neither the author nor the checker can justify it."""
-    if not Verdict(evidence.verdict).blocks:
+    if not Verdict(found.verdict).blocks:
         return
-    if change.justified_by_id in (None, change.author_id, checker.pk) or not change.justification.strip():
+    if change.justified_by_id in (None, change.author_id, change.checker_id) or not change.justification.strip():
         raise FairnessFailed(
             "the evidence fails: a compliance officer who neither wrote nor checks this change must justify it first"
         )

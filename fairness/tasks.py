@@ -8,9 +8,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from decisioning import jobs
-from fairness import audit, evidence
+from decisioning.models import Job
+from fairness import audit, evidence, gate
 from offers.catalog import InvalidContent
-from offers.models import ChangeRequest
+from offers.models import ChangeRequest, Release
 
 
 def evidence_job(change_id: int) -> str:
@@ -27,6 +28,16 @@ def compute_evidence(change_id: int) -> None:
         jobs.running(evidence_job(change_id), {"change": change_id}, now),
     ):
         evidence.compute(ChangeRequest.objects.get(pk=change_id), now)
+
+
+@shared_task(queue="default")
+def publish_due() -> None:
+    """Put live what was approved for a moment that has come; what the catalogue has overtaken is computed again first,
+    once for each release."""
+    live = Release.objects.order_by("-number").values_list("published_at", flat=True).first()
+    for change_id in gate.publish_due(timezone.now()):
+        if not Job.objects.filter(kind=evidence_job(change_id), started_at__gte=live).exists():
+            compute_evidence.delay(change_id)
 
 
 @shared_task(queue="fairness")

@@ -44,6 +44,7 @@ class Verdict(StrEnum):
     FAIL = auto()
     TOO_LITTLE_DATA = auto()
     UNDEFINED = auto()
+    NOT_COMPUTED = auto()  # of a whole change that went live by break-glass; never of a comparison
 
     @property
     def blocks(self) -> bool:

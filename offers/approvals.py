@@ -1,5 +1,5 @@
-"""Maker and checker on a change request: submit, send back, approve, reject, withdraw. It only records; what an
-approval makes live is decided by fairness.gate."""
+"""Maker and checker on a change request: submit, discuss, send back, approve, reject, withdraw, break the glass. It
+only records; what an approval makes live is decided by fairness.gate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 
 from offers import audit, roles
-from offers.models import ChangeRequest
+from offers.models import ChangeRequest, Comment, Release
 
 Status = ChangeRequest.Status
 
@@ -26,7 +26,11 @@ class WrongStatus(ValueError):
 
 
 class NoReason(ValueError):
-    """Rejecting, sending back and justifying take a reason in words."""
+    """Rejecting, sending back, justifying and breaking the glass take a reason in words."""
+
+
+class NotLater(ValueError):
+    """The moment to go live is not in the future."""
 
 
 def locked(change_id: int) -> ChangeRequest:
@@ -55,12 +59,24 @@ def _record(change: ChangeRequest, action: str, by: User, now: datetime, comment
     )  # fmt: skip
 
 
+def _own(change: ChangeRequest, author: User) -> None:
+    if author.pk != change.author_id:
+        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+
+
+_SIGNATURES = ("justification", "justified_by", "broken_by", "broken_because")
+
+
+def _to_draft(change: ChangeRequest) -> None:
+    change.status = Status.DRAFT
+    change.justification, change.justified_by, change.broken_by, change.broken_because = "", None, None, ""
+
+
 def submit(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
     """Draft to in review; from here on the content is frozen. Only its author submits it."""
     change = locked(change_id)
     _expect(change, Status.DRAFT)
-    if author.pk != change.author_id:
-        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    _own(change, author)
     change.status, change.submitted_at = Status.SUBMITTED, now
     change.save(update_fields=["status", "submitted_at"])
     _record(change, "submitted", author, now)
@@ -68,29 +84,87 @@ def submit(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
 
 
 def withdraw(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
+    """Its author takes it back; also what is approved for later, until it is live."""
     change = locked(change_id)
-    _expect(change, Status.DRAFT, Status.SUBMITTED)
-    if author.pk != change.author_id:
-        raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    _expect(change, Status.DRAFT, Status.SUBMITTED, *([Status.APPROVED] if is_scheduled(change) else []))
+    _own(change, author)
     change.status = Status.WITHDRAWN
     change.save(update_fields=["status"])
     _record(change, "withdrawn", author, now)
     return change
 
 
-def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "") -> ChangeRequest:
-    """Record approval of exactly the content with this hash.
+def reopen(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
+    """Back to draft, so that its author may edit it; whatever was signed so far lapses."""
+    change = locked(change_id)
+    _expect(change, Status.SUBMITTED)
+    _own(change, author)
+    _to_draft(change)
+    change.save(update_fields=[*_SIGNATURES, "status"])
+    _record(change, "reopened", author, now)
+    return change
 
-    Raises NotAllowed, SelfApproval, WrongStatus or StaleContent.
+
+def is_scheduled(change: ChangeRequest) -> bool:
+    """Approved for later, and not live yet."""
+    waits = change.status == Status.APPROVED and change.go_live_at is not None
+    return waits and not Release.objects.filter(change=change).exists()
+
+
+def discuss(change_id: int, *, author: User, text: str, now: datetime) -> Comment:
+    """Say something on a change, whatever its state. Raises NotAllowed or NoReason."""
+    roles.require(author, "discuss")
+    if not text.strip():
+        raise NoReason("a comment needs words")
+    change = ChangeRequest.objects.get(pk=change_id)
+    comment = Comment.objects.create(
+        change=change, author=author, text=text.strip(), at=now, content_hash=change.content_hash
+    )
+    _record(change, "discussed", author, now, text.strip())
+    return comment
+
+
+def break_glass(change_id: int, *, officer: User, reason: str, now: datetime) -> ChangeRequest:
+    """The first of two people who put a change live before its evidence is computed; it does nothing by itself.
+
+    Raises NotAllowed, SelfApproval, WrongStatus or NoReason.
     """
+    change = locked(change_id)
+    _expect(change, Status.SUBMITTED)
+    roles.require(officer, "break_glass")
+    if officer.pk == change.author_id:
+        raise SelfApproval(f"{officer.get_username()} wrote this change, so somebody else must break the glass")
+    if not reason.strip():
+        raise NoReason("say what cannot wait: it stands in the audit trail for good")
+    change.broken_by, change.broken_because = officer, reason.strip()
+    change.save(update_fields=["broken_by", "broken_because"])
+    _record(change, "GLASS_BROKEN", officer, now, reason.strip())
+    return change
+
+
+def approve(
+    change_id: int,
+    *,
+    checker: User,
+    content_hash: str,
+    now: datetime,
+    comment: str = "",
+    go_live_at: datetime | None = None,
+) -> ChangeRequest:
+    """Record approval of exactly the content with this hash, to be published now or at `go_live_at`.
+
+    Raises NotAllowed, SelfApproval, WrongStatus, StaleContent or NotLater.
+    """
+    if go_live_at is not None and go_live_at <= now:
+        raise NotLater("the time to go live has passed: leave it empty to go live now")
     change = locked(change_id)
     _expect(change, Status.SUBMITTED)
     _checker(change, checker, "approve")
     if content_hash != change.content_hash:
         raise StaleContent("the content changed after you looked at it; read it again")
     change.status, change.checker, change.checked_at = Status.APPROVED, checker, now
-    change.approved_hash, change.comment = content_hash, comment
-    change.save(update_fields=["status", "checker", "checked_at", "approved_hash", "comment"])
+    change.approved_hash, change.comment, change.go_live_at = content_hash, comment, go_live_at
+    change.save(update_fields=["status", "checker", "checked_at", "approved_hash", "comment", "go_live_at"])
     _record(change, "approved", checker, now, comment)
     return change
 
@@ -110,10 +184,11 @@ def _turn_down(change_id: int, status: Status, action: str, checker: User, reaso
     _checker(change, checker, "approve")
     if not reason.strip():
         raise NoReason("say why, so that the author can act on it")
-    change.status, change.comment, change.justification, change.justified_by = status, reason, "", None
+    _to_draft(change)
+    change.status, change.comment = status, reason
     if status == Status.REJECTED:
         change.checker, change.checked_at = checker, now
-    change.save(update_fields=["status", "comment", "justification", "justified_by", "checker", "checked_at"])
+    change.save(update_fields=[*_SIGNATURES, "status", "comment", "checker", "checked_at"])
     _record(change, action, checker, now, reason)
     return change
 

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from offers import audit, canonical, roles
 from offers.conditions.grammar import Fault, InvalidCondition, parse
-from offers.models import KINDS, ChangeRequest
+from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import OFFER_FACTS, STATES
 from offers.types import CHANNELS
 
@@ -258,12 +258,15 @@ def draft(
     *, kind: str, key: str, title: str, items: Sequence[Item], author: User, now: datetime, rationale: str = ""
 ) -> ChangeRequest:
     """A new change request in draft. Raises NotAllowed or InvalidContent; call inside a transaction."""
-    for name in {item.kind for item in items} | {kind}:
-        if name in KINDS:
+    # What is rolled back to was proposed and approved before, item by item.
+    for name in {kind} if kind == "rollback" else {item.kind for item in items} | {kind}:
+        if name in (*KINDS, *WHOLE_KINDS):
             roles.require(author, f"propose:{name}")
     faults = [fault for item in items for fault in faults_of(item)]
     if not items:
         faults.append(Fault("/items", "empty", "a change needs at least one item"))
+    if kind == "rollback" and not faults:
+        faults += _not_of_release(key, items)
     if faults:
         raise InvalidContent(faults)
     content = [item.to_json() for item in items]
@@ -278,10 +281,27 @@ def draft(
     return change
 
 
+def _not_of_release(key: str, items: Sequence[Item]) -> list[Fault]:
+    """A rollback brings nothing but what stood, or did not stand, in the release that it goes back to."""
+    row = Release.objects.filter(number=int(key)).first() if key.isdecimal() else None
+    if row is None:
+        return [Fault("/key", "dangling", f"there is no release {key} to go back to")]
+    return [
+        Fault(f"/{item.kind}/{item.key}", "not_in_release", f"release {key} says otherwise")
+        for item in items
+        if row.content.get(item.kind, {}).get(item.key) != item.content
+    ]
+
+
 def revise(change: ChangeRequest, *, items: Sequence[Item], author: User, now: datetime) -> ChangeRequest:
     """Replace the items of one's own draft. Raises NotAllowed, InvalidContent, or WrongStatus by the trigger."""
     if author.pk != change.author_id:
         raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
+    if change.kind == "rollback":
+        raise InvalidContent([Fault("/items", "fixed", "a rollback is what its release says; propose another one")])
+    for name in {item.kind for item in items}:
+        if name in KINDS:
+            roles.require(author, f"propose:{name}")
     faults = [fault for item in items for fault in faults_of(item)]
     if faults:
         raise InvalidContent(faults)

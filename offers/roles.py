@@ -35,11 +35,13 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     **{f"propose:{kind}": _RISK for kind in ("rule", "ranking")},
     "propose:model": _RISK | {MODEL_RISK},
     "propose:contact_policy": frozenset({MARKETING_LEAD}) | _RISK,
+    "propose:catalogue": _MARKETING | _RISK,  # and of each kind in it
     "propose:rollback": frozenset({MARKETING_LEAD, RISK_APPROVER, COMPLIANCE, OPERATOR}),
     **{f"approve:{kind}": frozenset({RISK_APPROVER}) for kind in ("product", "offer", "boost", "placement")},
     **{f"approve:{kind}": frozenset({MARKETING_LEAD, RISK_APPROVER}) for kind in ("creative", "arm")},
     **{f"approve:{kind}": frozenset({RISK_APPROVER}) for kind in ("rule", "contact_policy", "ranking")},
     "approve:model": frozenset({MODEL_RISK, COMPLIANCE}),
+    "approve:catalogue": frozenset({RISK_APPROVER}),
     "approve:rollback": frozenset({RISK_APPROVER, COMPLIANCE}),
     "justify": frozenset({COMPLIANCE}),
     "break_glass": frozenset({RISK_APPROVER, COMPLIANCE}),

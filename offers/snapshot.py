@@ -58,6 +58,22 @@ def apply(content: Content, items: Iterable[Item]) -> Content:
     return result
 
 
+def between(content: Content, wanted: Content) -> list[Item]:
+    """The items that turn one content into another: replaced, added or retired, in the order of kinds and keys."""
+    items = []
+    for kind in KINDS:
+        old, new = content.get(kind, {}), wanted.get(kind, {})
+        items += [Item(kind, key, new[key]) for key in sorted(new) if old.get(key) != new[key]]
+        # There is one champion: the one that is wanted replaces the other.
+        items += [Item(kind, key, None) for key in sorted(set(old) - set(new)) if kind != "model" or not new]
+    return items
+
+
+def live_at(moment: datetime) -> ReleaseRow | None:
+    """The release that was in force at a moment."""
+    return ReleaseRow.objects.filter(published_at__lte=moment).order_by("-number").first()
+
+
 def read(number: int, content: Content) -> Release:
     """The frozen value that the engine runs on. Raises InvalidContent where something named is not there."""
     faults = list(_dangling(content))

@@ -9,6 +9,48 @@ from django.db import migrations, models
 GUARDS = """
 CALL candor_make_append_only('offers_comment');
 
+-- What is approved for later may still be withdrawn, until it is live; nothing else of a closed change moves.
+CREATE OR REPLACE FUNCTION candor_guard_closed_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.status = 'approved' AND NEW.status = 'withdrawn' AND OLD.go_live_at IS NOT NULL
+     AND to_jsonb(NEW) - 'status' = to_jsonb(OLD) - 'status'
+     AND NOT EXISTS (SELECT 1 FROM offers_release WHERE change_id = OLD.id) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'a change request that is % is closed', OLD.status USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE OR REPLACE FUNCTION candor_guard_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    RAISE EXCEPTION 'a change request is never deleted' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status <> 'draft' THEN
+      RAISE EXCEPTION 'a change request starts as a draft' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF NEW.author_id <> OLD.author_id THEN
+    RAISE EXCEPTION 'the author of a change request is fixed' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF OLD.status <> 'draft' AND (NEW.items, NEW.content_hash, NEW.kind, NEW.key)
+     IS DISTINCT FROM (OLD.items, OLD.content_hash, OLD.kind, OLD.key) THEN
+    RAISE EXCEPTION 'the content of a change request is frozen once it is submitted' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.status = 'draft' AND (NEW.justified_by_id IS NOT NULL OR NEW.broken_by_id IS NOT NULL
+     OR NEW.go_live_at IS NOT NULL) THEN
+    RAISE EXCEPTION 'a draft carries no signature' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
+       ('draft', 'submitted'), ('draft', 'withdrawn'), ('submitted', 'draft'), ('submitted', 'approved'),
+       ('submitted', 'rejected'), ('submitted', 'withdrawn'), ('approved', 'withdrawn')) THEN
+    RAISE EXCEPTION 'a change request cannot go from % to %', OLD.status, NEW.status
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION candor_guard_glass() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM offers_evidence e JOIN offers_changerequest c ON c.id = e.change_id

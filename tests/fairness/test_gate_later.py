@@ -1,0 +1,251 @@
+"""The gate beside the plain approval: later, in an emergency, back again; and what a discussion leaves behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+
+from fairness import evidence, gate
+from fairness.thresholds import Verdict
+from offers import approvals, audit, catalog, roles, snapshot
+from offers.catalog import InvalidContent, Item
+from offers.models import AuditEvent, ChangeRequest, Comment, Release
+from tests.factories import NOW, approve_content, author_of_anything, clause, make_bank, make_user, propose, rule
+
+pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(hours=2)
+
+
+@pytest.fixture
+def author() -> User:
+    return author_of_anything()
+
+
+@pytest.fixture
+def checker() -> User:
+    return make_user(roles.RISK_APPROVER, "checker")
+
+
+@pytest.fixture
+def officer() -> User:
+    return make_user(roles.COMPLIANCE, "officer")
+
+
+def stricter(score: int = 700) -> Item:
+    return rule("score-670", clause("credit_score", ">=", score), "travel-plus")
+
+
+def scheduled(author: User, checker: User, item: Item | None = None) -> ChangeRequest:
+    change = propose([item or rule("low-debt", clause("debt_to_income", "<=", 0.9), "student")], author=author)
+    evidence.compute(change, NOW)
+    return gate.schedule(change.pk, checker=checker, content_hash=change.content_hash, go_live_at=LATER, now=NOW)
+
+
+def test_what_is_approved_for_later_is_live_when_its_time_comes_and_not_before(author: User, checker: User) -> None:
+    approve_content()
+    change = scheduled(author, checker)
+    assert gate.publish_due(LATER - timedelta(seconds=1)) == []
+    assert Release.objects.count() == 1
+    assert gate.publish_due(LATER) == []
+    release = Release.objects.get(number=2)
+    assert (release.change_id, release.published_at) == (change.pk, LATER)
+    assert gate.publish_due(LATER + timedelta(days=1)) == []
+    assert Release.objects.count() == 2
+
+
+def test_a_moment_that_has_passed_is_refused(author: User, checker: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    evidence.compute(change, NOW)
+    with pytest.raises(approvals.NotLater):
+        gate.schedule(change.pk, checker=checker, content_hash=change.content_hash, go_live_at=NOW, now=NOW)
+    change.refresh_from_db()
+    assert change.status == "submitted"
+
+
+def test_what_the_catalogue_has_overtaken_waits_for_new_evidence(author: User, checker: User) -> None:
+    approve_content()
+    change = scheduled(author, checker)
+    approve_content([stricter()])
+    assert gate.publish_due(LATER) == [change.pk]
+    assert Release.objects.count() == 2
+    evidence.compute(change, LATER)
+    assert gate.publish_due(LATER) == []
+    assert Release.objects.get(number=3).change_id == change.pk
+
+
+def test_what_no_longer_fits_the_catalogue_is_held_and_says_so_once(author: User, checker: User) -> None:
+    approve_content()
+    change = scheduled(author, checker)
+    retired = [Item(kind, key, None) for kind, key in (("offer", "student"), ("creative", "student/main"))]
+    live = snapshot.live_row()
+    assert live is not None
+    gone = [
+        Item(kind, key, None)
+        for kind in ("arm", "creative", "rule", "boost", "offer")
+        for key, content in live.content[kind].items()
+        if key == "student" or content.get("offer") == "student" or content.get("target") == "student"
+    ]
+    assert {(item.kind, item.key) for item in retired[:1]} <= {(item.kind, item.key) for item in gone}
+    approve_content(gone)
+    for _ in range(2):
+        assert gate.publish_due(LATER) == []
+    assert "student" in gate.held_because(change)
+    assert AuditEvent.objects.filter(action=gate.HELD).count() == 1
+
+
+def test_its_author_takes_back_what_is_not_live_yet_and_nothing_that_is(author: User, checker: User) -> None:
+    approve_content()
+    change = scheduled(author, checker)
+    approvals.withdraw(change.pk, author=author, now=NOW)
+    assert gate.publish_due(LATER) == []
+    assert Release.objects.count() == 1
+    second = scheduled(author, checker)
+    gate.publish_due(LATER)
+    with pytest.raises(approvals.WrongStatus):
+        approvals.withdraw(second.pk, author=author, now=LATER)
+    with pytest.raises(DatabaseError, match="closed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE offers_changerequest SET status = 'withdrawn' WHERE id = %s", [second.pk])
+
+
+def test_nothing_but_its_status_moves_when_a_scheduled_change_is_withdrawn(author: User, checker: User) -> None:
+    approve_content()
+    change = scheduled(author, checker)
+    for statement in (
+        "UPDATE offers_changerequest SET status = 'withdrawn', comment = 'x' WHERE id = %s",
+        "UPDATE offers_changerequest SET go_live_at = now() WHERE id = %s",
+        "UPDATE offers_changerequest SET status = 'draft' WHERE id = %s",
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, [change.pk])
+
+
+def test_two_people_break_the_glass_and_it_is_shouted(author: User, checker: User, officer: User) -> None:
+    make_bank(50)
+    approve_content()
+    change = propose([stricter()], author=author)
+    with pytest.raises(gate.NoEvidence):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    approvals.break_glass(change.pk, officer=officer, reason="A fraud ring uses this card.", now=NOW)
+    release = gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert (release.number, release.evidence.verdict) == (2, Verdict.NOT_COMPUTED)
+    shouted = AuditEvent.objects.filter(action__contains="GLASS")
+    assert list(shouted.order_by("sequence").values_list("action", "actor")) == [
+        ("change.GLASS_BROKEN", "officer"), ("change.GLASS_BROKEN_LIVE", "checker"),
+    ]  # fmt: skip
+    assert audit.verify().broken_at is None
+
+
+def test_one_person_alone_breaks_no_glass(author: User, checker: User, officer: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    with pytest.raises(gate.NotBroken):
+        gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    with pytest.raises(approvals.SelfApproval):
+        approvals.break_glass(change.pk, officer=author, reason="Now.", now=NOW)
+    with pytest.raises(roles.NotAllowed):
+        approvals.break_glass(change.pk, officer=make_user(roles.MARKETING_LEAD), reason="Now.", now=NOW)
+    with pytest.raises(approvals.NoReason):
+        approvals.break_glass(change.pk, officer=officer, reason=" ", now=NOW)
+    approvals.break_glass(change.pk, officer=checker, reason="Now.", now=NOW)
+    with pytest.raises((gate.NotBroken, DatabaseError)), transaction.atomic():
+        gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert Release.objects.count() == 1
+
+
+def test_the_database_wants_the_second_person_too(author: User, checker: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    live = snapshot.live_row()
+    assert live is not None
+    candidate = evidence.candidate_content(change)
+    seen = evidence.not_computed(change, candidate, NOW)
+    approvals.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    with pytest.raises(DatabaseError, match="broke the glass"), transaction.atomic():
+        Release.objects.create(
+            number=2, content=candidate, content_hash=snapshot.content_hash(candidate), change=change, evidence=seen,
+            published_at=NOW,
+        )  # fmt: skip
+
+
+def test_broken_glass_does_not_pass_what_is_known_to_fail(author: User, checker: User, officer: User) -> None:
+    make_bank(2000)
+    approve_content()
+    change = propose([stricter(780)], author=author)
+    assert evidence.compute(change, NOW).verdict == "fail"
+    approvals.break_glass(change.pk, officer=officer, reason="Losses.", now=NOW)
+    with pytest.raises(gate.FairnessFailed):
+        gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert Release.objects.count() == 1
+
+
+def test_an_edit_after_submission_voids_what_was_signed(author: User, checker: User, officer: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    approvals.justify(change.pk, officer=officer, justification="Losses.", now=NOW)
+    approvals.break_glass(change.pk, officer=officer, reason="Now.", now=NOW)
+    before = change.content_hash
+    change = approvals.reopen(change.pk, author=author, now=NOW)
+    assert (change.justified_by, change.broken_by, change.justification, change.broken_because) == (None, None, "", "")
+    catalog.revise(change, items=[stricter(710)], author=author, now=NOW)
+    approvals.submit(change.pk, author=author, now=NOW)
+    with pytest.raises(approvals.StaleContent):
+        gate.approve(change.pk, checker=checker, content_hash=before, now=NOW)
+
+
+def test_only_its_author_reopens_a_change(author: User, checker: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    with pytest.raises(roles.NotAllowed):
+        approvals.reopen(change.pk, author=checker, now=NOW)
+
+
+def test_a_rollback_makes_the_earlier_content_the_next_release(author: User, checker: User) -> None:
+    first = approve_content()
+    approve_content([stricter(), Item("product", "loan", {"title": "Loans"})])
+    live = snapshot.live_row()
+    assert live is not None
+    items = snapshot.between(live.content, first.content)
+    assert {(item.kind, item.key, item.content is None) for item in items} == {
+        ("rule", "score-670", False), ("product", "loan", True),
+    }  # fmt: skip
+    change = propose(items, author=make_user(roles.OPERATOR), kind="rollback", key="1")
+    evidence.compute(change, NOW)
+    release = gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert (release.number, release.content_hash) == (3, first.content_hash)
+
+
+def test_a_rollback_smuggles_nothing_in(author: User) -> None:
+    approve_content()
+    approve_content([stricter()])
+    for key, item in (("1", stricter(300)), ("9", stricter()), ("one", stricter())):
+        with pytest.raises(InvalidContent, match="release"):
+            propose([item], author=make_user(roles.OPERATOR), kind="rollback", key=key)
+    with pytest.raises(roles.NotAllowed):
+        propose([stricter()], author=make_user(roles.AUDITOR), kind="rollback", key="1")
+
+
+def test_a_discussion_stays_as_it_was_said(author: User) -> None:
+    approve_content()
+    change = propose([stricter()], author=author)
+    auditor = make_user(roles.AUDITOR)
+    approvals.discuss(change.pk, author=auditor, text=" Which vintage? ", now=NOW)
+    with pytest.raises(approvals.NoReason):
+        approvals.discuss(change.pk, author=auditor, text=" ", now=NOW)
+    said = Comment.objects.get()
+    assert (said.text, said.content_hash) == ("Which vintage?", change.content_hash)
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        Comment.objects.update(text="Never mind")
+
+
+def test_what_was_live_at_a_moment_is_told() -> None:
+    assert snapshot.live_at(NOW) is None
+    first = approve_content(now=NOW)
+    second = approve_content([stricter()], now=LATER)
+    assert snapshot.live_at(NOW) == first
+    assert snapshot.live_at(LATER - timedelta(microseconds=1)) == first
+    assert snapshot.live_at(LATER) == second
+    assert snapshot.live_at(NOW - timedelta(days=1)) is None
