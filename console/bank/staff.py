@@ -19,7 +19,7 @@ from offers import audit, roles
 from offers.roles import ROLES
 from offers.types import CHANNELS
 
-# Two of each side, so that author and approver can differ, and an author of each who may approve nothing.
+# Somebody of each role, and two of those that approve, so that author and approver can differ.
 PEOPLE = {
     "maya.marketer": (roles.MARKETING_AUTHOR, "Maya", "Lindqvist"),
     "noah.marketer": (roles.MARKETING_LEAD, "Noah", "Abara"),
@@ -83,12 +83,12 @@ def _person(name: str, kept: dict[str, Any], now: datetime) -> dict[str, str]:
     entry = next((entry for entry in kept["users"] if entry["username"] == name), None)
     person, made = User.objects.get_or_create(username=name, defaults={"first_name": first, "last_name": last})
     if made or entry is None or not person.check_password(entry["password"]):
-        entry = {"role": ROLES[role], "username": name, "password": secrets.token_urlsafe(12)}
+        entry = {"username": name, "password": secrets.token_urlsafe(12)}
         person.set_password(entry["password"])
         person.save()
         audit.record(actor=ACTOR, action="user.made", subject=f"user {name}", detail={"role": role}, now=now)
     person.groups.set([Group.objects.get_or_create(name=role)[0]])
-    return dict(entry)
+    return {"role": ROLES[role], "username": name, "password": entry["password"]}
 
 
 def _key(channel: str, kept: dict[str, Any], now: datetime) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.contrib.auth import authenticate
 from django.db import connections
 from django.utils import timezone
 
@@ -36,15 +35,15 @@ from offers import audit
 from offers.catalog import Item, faults_of
 from offers.conditions.grammar import parse
 from offers.conditions.vectorise import columns_from_rows, evaluate_many
-from offers.models import ChangeRequest, Release
+from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import ATTRIBUTES
-from offers.roles import ROLES
+from offers.roles import ROLES, may
 
 
 def everything() -> list[Item]:
     return [
-        *catalogue.opening(), *catalogue.underwriting(), *catalogue.ranking(), *catalogue.cards(), *catalogue.tiers(),
-        *catalogue.licensed_states(), *catalogue.boosts(),
+        *catalogue.opening(), *catalogue.underwriting(), *catalogue.ranking(), *catalogue.cards(),
+        *catalogue.price_list(), *catalogue.tiers(), *catalogue.licensed_states(), *catalogue.boosts(),
     ]  # fmt: skip
 
 
@@ -204,9 +203,9 @@ def test_a_killed_seeding_goes_on_and_a_complete_one_adds_nothing(var: Path) -> 
     plan = seeding.Plan(300, 7)
     assert complete["Customer"] == 300
     assert complete["SessionLease"] == complete["Decision"] == plan.sessions + plan.later
-    assert complete["Release"] == 8
+    assert complete["Release"] == 9
     statuses = Counter(ChangeRequest.objects.values_list("status", flat=True))
-    assert statuses == {"approved": 8, "submitted": 2, "rejected": 1, "draft": 1}
+    assert statuses == {"approved": 9, "submitted": 2, "rejected": 1, "draft": 1}
     assert all(change.checker_id != change.author_id for change in ChangeRequest.objects.filter(status="approved"))
     assert audit.verify().broken_at is None
     _seed()
@@ -223,14 +222,22 @@ def _access_tells_what_works(var: Path) -> None:
     access = demo_access.access()
     assert access is not None
     assert stat.S_IMODE((var / "demo-users.json").stat().st_mode) == 0o600
-    assert Counter(user["role"] for user in access["users"]) == dict.fromkeys(ROLES.values(), 2)
+    assert {user["role"] for user in access["users"]} == set(ROLES.values())
+    _every_kind_of_change_has_an_author_and_somebody_else_to_approve_it()
     for user in access["users"]:
-        assert authenticate(username=user["username"], password=user["password"]) is not None
+        assert staff.user(user["username"]).check_password(user["password"])
     for channel, key in access["keys"].items():
         credential = credentials.check(key)
         assert credential is not None
         assert credential.channel == channel
     assert Customer.objects.filter(external_id__in=access["customers"]).count() == 10
+
+
+def _every_kind_of_change_has_an_author_and_somebody_else_to_approve_it() -> None:
+    people = [staff.user(name) for name in staff.PEOPLE]
+    for kind in (*KINDS, *WHOLE_KINDS):
+        for author in (person for person in people if may(person, f"propose:{kind}")):
+            assert any(may(person, f"approve:{kind}") for person in people if person != author), (kind, author)
 
 
 def _protected_attributes_lie_in_the_vault_alone() -> None:

@@ -23,34 +23,30 @@ from tests.living_bank import LivingBank
 if TYPE_CHECKING:
     from tests.conftest import TestDatabase
 
-ROLES = (roles.MARKETING_AUTHOR, roles.RISK_APPROVER, roles.COMPLIANCE)
-EVERYBODY = frozenset(ROLES)
-CHECKERS = frozenset({roles.RISK_APPROVER, roles.COMPLIANCE})
-
-# Name of the address, its arguments, who may open it, and the most queries that it may take.
-PAGES: tuple[tuple[str, tuple[Any, ...], frozenset[str], int], ...] = (
-    ("home", (), EVERYBODY, 14),
-    ("offers", (), EVERYBODY, 12),
-    ("offer", ("travel-plus",), EVERYBODY, 14),
-    ("offer_new", (), frozenset({roles.MARKETING_AUTHOR}), 8),
-    ("offer_edit", ("student",), frozenset({roles.MARKETING_AUTHOR}), 10),
-    ("arms", (), EVERYBODY, 9),
-    ("rules", (), EVERYBODY, 9),
-    ("rule", ("score-670",), EVERYBODY, 9),
-    ("rule_new", (), frozenset({roles.RISK_APPROVER}), 7),
-    ("rule_edit", ("score-670",), frozenset({roles.RISK_APPROVER}), 8),
-    ("reviews", (), EVERYBODY, 6),
-    ("releases", (), EVERYBODY, 7),
-    ("fairness", (), CHECKERS, 7),
-    ("decisions", (), CHECKERS, 11),
-    ("audit", (), CHECKERS, 7),
-    ("features", (), EVERYBODY, 16),
-    ("feature_group", ("account_state",), EVERYBODY, 16),
-    ("customers", (), CHECKERS, 5),
-    ("customer", ("C0000000",), CHECKERS, 26),
-    ("quality", (), CHECKERS, 9),
-    ("dead_letters", (), CHECKERS, 9),
-    ("health", (), EVERYBODY, 24),
+# Name of the address, its arguments, the action that guards it, and the most queries that it may take.
+PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
+    ("home", (), None, 14),
+    ("offers", (), "see:offers", 12),
+    ("offer", ("travel-plus",), "see:offers", 14),
+    ("offer_new", (), "propose:offer", 8),
+    ("offer_edit", ("student",), "propose:offer", 10),
+    ("arms", (), "see:arms", 9),
+    ("rules", (), "see:rules", 9),
+    ("rule", ("score-670",), "see:rules", 9),
+    ("rule_new", (), "propose:rule", 7),
+    ("rule_edit", ("score-670",), "propose:rule", 8),
+    ("reviews", (), "see:reviews", 6),
+    ("releases", (), "see:releases", 7),
+    ("fairness", (), "see:fairness", 7),
+    ("decisions", (), "see:decisions", 11),
+    ("audit", (), "see:audit", 7),
+    ("features", (), "see:features", 16),
+    ("feature_group", ("account_state",), "see:features", 16),
+    ("customers", (), "see:customers", 5),
+    ("customer", ("C0000000",), "see:customers", 26),
+    ("quality", (), "see:quality", 9),
+    ("dead_letters", (), "see:dead_letters", 9),
+    ("health", (), "see:health", 24),
 )
 
 
@@ -65,21 +61,25 @@ def bank(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Ite
         test_database.recreate()
 
 
+def open_to(action: str | None) -> frozenset[str]:
+    return frozenset(roles.ROLES) if action is None else roles.PERMISSIONS[action]
+
+
 def signed_in(bank: LivingBank, who: str) -> Client:
     client = Client()
     client.force_login(bank.people[who])
     return client
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("name", "arguments", "open_to", "queries"), PAGES, ids=[page[0] for page in PAGES])
+@pytest.mark.parametrize("role", roles.ROLES)
+@pytest.mark.parametrize(("name", "arguments", "action", "queries"), PAGES, ids=[page[0] for page in PAGES])
 def test_a_page_opens_to_its_roles_only_and_takes_few_queries(
-    bank: LivingBank, name: str, arguments: tuple[Any, ...], open_to: frozenset[str], queries: int, role: str
+    bank: LivingBank, name: str, arguments: tuple[Any, ...], action: str | None, queries: int, role: str
 ) -> None:
     client = signed_in(bank, role)
     with CaptureQueriesContext(connection) as made:
         answer = client.get(reverse(name, args=arguments))
-    assert answer.status_code == (200 if role in open_to else 403)
+    assert answer.status_code == (200 if role in open_to(action) else 403)
     assert len(made) <= queries, "\n".join(query["sql"] for query in made.captured_queries)
 
 
@@ -98,13 +98,11 @@ def test_somebody_without_a_role_sees_no_catalogue(bank: LivingBank) -> None:
     assert {client.get(reverse(name)).status_code for name in ("offers", "reviews", "decisions")} == {403}
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "open_to"), [page[:3] for page in PAGES], ids=[page[0] for page in PAGES]
-)
+@pytest.mark.parametrize(("name", "arguments", "action"), [page[:3] for page in PAGES], ids=[page[0] for page in PAGES])
 def test_no_page_holds_an_inline_style_or_script(
-    bank: LivingBank, name: str, arguments: tuple[Any, ...], open_to: frozenset[str]
+    bank: LivingBank, name: str, arguments: tuple[Any, ...], action: str | None
 ) -> None:
-    answer = signed_in(bank, sorted(open_to)[0]).get(reverse(name, args=arguments))
+    answer = signed_in(bank, sorted(open_to(action))[0]).get(reverse(name, args=arguments))
     html = answer.content.decode()
     assert "default-src 'self'" in answer["Content-Security-Policy"]
     assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:", html)
@@ -112,7 +110,7 @@ def test_no_page_holds_an_inline_style_or_script(
     assert all("src=" in attributes or 'type="application/json"' in attributes for attributes in scripts)
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", roles.ROLES)
 def test_the_menu_leads_to_pages_that_open(bank: LivingBank, role: str) -> None:
     client = signed_in(bank, role)
     html = client.get(reverse("home")).content.decode()

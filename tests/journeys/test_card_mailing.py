@@ -62,7 +62,8 @@ def _staff() -> Staff:
         "clara": roles.COMPLIANCE,
     }  # fmt: skip
     people = [factories.make_user(role, name) for name, role in names.items()]
-    people[2].groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])  # who approves the model
+    for officer in people[1:3]:  # who may approve the model, each that of the other
+        officer.groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])
     return Staff(*people)
 
 
