@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from jsonschema import Draft202012Validator
 
-from offers import audit, canonical, roles
+from offers import audit, canonical, channels, roles, terms
 from offers.conditions.grammar import Fault, InvalidCondition, parse
 from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import OFFER_FACTS, STATES
@@ -242,6 +242,8 @@ def faults_of(item: Item) -> list[Fault]:
         faults.append(Fault(root + path, str(error.validator), error.message))
     if not faults and item.kind in ("rule", "boost"):
         faults += _condition_faults(item, root)
+    if not faults and item.kind == "creative":
+        faults += channels.all_faults(item.content["texts"], f"{root}/texts")
     return faults
 
 
@@ -261,12 +263,14 @@ def draft(
     # What is rolled back to was proposed and approved before, item by item.
     for name in {kind} if kind == "rollback" else {item.kind for item in items} | {kind}:
         if name in (*KINDS, *WHOLE_KINDS):
-            roles.require(author, f"propose:{name}")
+            _require(author, name, items)
     faults = [fault for item in items for fault in faults_of(item)]
     if not items:
         faults.append(Fault("/items", "empty", "a change needs at least one item"))
     if kind == "rollback" and not faults:
         faults += _not_of_release(key, items)
+    elif not faults:
+        faults += terms.faults(items, author)
     if faults:
         raise InvalidContent(faults)
     content = [item.to_json() for item in items]
@@ -279,6 +283,12 @@ def draft(
         detail={"kind": kind, "key": key, "hash": change.content_hash}, now=now,
     )  # fmt: skip
     return change
+
+
+def _require(author: User, kind: str, items: Sequence[Item]) -> None:
+    """Risk proposes no offers, and yet the terms of those that are live."""
+    if kind != "offer" or not roles.may(author, terms.ACTION) or not terms.only(items):
+        roles.require(author, f"propose:{kind}")
 
 
 def _not_of_release(key: str, items: Sequence[Item]) -> list[Fault]:
@@ -301,8 +311,8 @@ def revise(change: ChangeRequest, *, items: Sequence[Item], author: User, now: d
         raise InvalidContent([Fault("/items", "fixed", "a rollback is what its release says; propose another one")])
     for name in {item.kind for item in items}:
         if name in KINDS:
-            roles.require(author, f"propose:{name}")
-    faults = [fault for item in items for fault in faults_of(item)]
+            _require(author, name, items)
+    faults = [fault for item in items for fault in faults_of(item)] or terms.faults(items, author)
     if faults:
         raise InvalidContent(faults)
     change.items = [item.to_json() for item in items]

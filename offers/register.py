@@ -83,12 +83,14 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class OfferFact:
-    """A fact of the offer itself that a model may use beside the customer's attributes; no rule may."""
+    """A fact of the offer itself that a model may use beside the customer's attributes; no rule may. Facts owned by
+    risk are set by risk alone; see offers.terms."""
 
     name: str
     type: AttributeType
     meaning: str
     unit: Unit
+    owner: Literal["risk", "marketing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,16 +383,16 @@ OFFER_FACTS: Mapping[str, OfferFact] = MappingProxyType(
     {
         fact.name: fact
         for fact in (
-            OfferFact("rate", "number", "annual percentage rate", "ratio"),
-            OfferFact("fee", "number", "annual fee", "currency"),
-            OfferFact("limit", "number", "credit limit", "currency"),
-            OfferFact("bonus", "number", "welcome bonus", "currency"),
-            OfferFact("value", "number", "value of an acceptance to the bank", "currency"),
-            OfferFact("benefit_rank", "integer", "rank of benefit within the family, 1 is best", "count"),
-            OfferFact("family", "category", "offer family", "none"),
-            OfferFact("reward", "category", "reward", "none"),
-            OfferFact("mailer", "category", "mailer", "none"),
-            OfferFact("intro_months", "integer", "length of the introductory rate", "months"),
+            OfferFact("rate", "number", "annual percentage rate", "ratio", "risk"),
+            OfferFact("fee", "number", "annual fee", "currency", "marketing"),
+            OfferFact("limit", "number", "credit limit", "currency", "risk"),
+            OfferFact("bonus", "number", "welcome bonus", "currency", "marketing"),
+            OfferFact("value", "number", "value of an acceptance to the bank", "currency", "marketing"),
+            OfferFact("benefit_rank", "integer", "rank of benefit within the family, 1 is best", "count", "marketing"),
+            OfferFact("family", "category", "offer family", "none", "marketing"),
+            OfferFact("reward", "category", "reward", "none", "marketing"),
+            OfferFact("mailer", "category", "mailer", "none", "marketing"),
+            OfferFact("intro_months", "integer", "length of the introductory rate", "months", "risk"),
         )
     }
 )

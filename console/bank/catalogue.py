@@ -11,6 +11,7 @@ import numpy as np
 from console.bank import wording
 from console.bank.people import FAMILIES, STATES_OF_REGION
 from console.bank.response import ANGLES, REWARD_WEIGHTS, ArmTraits
+from offers import terms
 from offers.catalog import Item
 from offers.types import CHANNELS
 
@@ -187,18 +188,27 @@ def ranking(*, bandit: float = 0.4) -> list[Item]:
 
 
 def cards() -> list[Item]:
-    """The 24 cards with their creatives and arms."""
+    """The 24 cards with their creatives and arms, as marketing proposes them: without what risk owns of their terms."""
     return [item for card in CARDS for item in card_items(card)]
 
 
+def price_list() -> list[Item]:
+    """The same cards with the rates, limits and introductory periods that risk sets."""
+    return [_offer(card, card.facts) for card in CARDS]
+
+
 def card_items(card: Card) -> Iterator[Item]:
-    yield Item("offer", card.key, {
-        "title": card.name, "product": f"{card.family}-cards", "family": card.family, "facts": card.facts,
+    yield _offer(card, {name: value for name, value in card.facts.items() if name not in terms.OWNED})
+    for angle in card.angles:
+        yield from creative_items(card, angle)
+
+
+def _offer(card: Card, facts: Mapping[str, Any]) -> Item:
+    return Item("offer", card.key, {
+        "title": card.name, "product": f"{card.family}-cards", "family": card.family, "facts": facts,
         "value": card.value, "benefit_rank": card.rank, "base_rate": 0.06, "channels": sorted(card.channels),
         "placements": sorted(PLACEMENTS), "legal_basis": "firm_offer",
     })  # fmt: skip
-    for angle in card.angles:
-        yield from creative_items(card, angle)
 
 
 def creative_items(card: Card, angle: str) -> Iterator[Item]:

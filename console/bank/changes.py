@@ -67,9 +67,16 @@ OPENING = (
     Proposal(
         "offer", "spring-range", "Spring range: 24 cards in eight families", MARKETER, catalogue.cards,
         "The range as agreed with the product teams; every creative has passed legal review.",
-        RISK, "Rates, fees and limits checked against the price list.",
+        RISK, "Fees and bonuses checked against the price list; rates and limits follow.",
         justification="The range offers each family from an entry card upwards. Where a top card reaches a group less,"
         " the family's entry card reaches it; no wider criteria met the expected loss of CP-12.",
+    ),
+    Proposal(
+        "offer", "price-list", "Rates, limits and introductory periods of the spring range", RISK,
+        catalogue.price_list,
+        "The terms that risk owns, as in the price list of the spring.",
+        RISK_2, "Agrees with the price list.",
+        justification="Terms change nobody's eligibility; the gaps are those of the range as it was justified.",
     ),
     Proposal(
         "rule", "credit-floors", "Credit floors by tier", RISK, catalogue.tiers,

@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 def release() -> Release:
     """The bank's catalogue with every rule and boost, as it stands when the demo is complete, without a model."""
     items = [
-        *catalogue.opening(), *catalogue.underwriting(), *catalogue.ranking(), *catalogue.cards(), *catalogue.tiers(),
-        *catalogue.licensed_states(), *catalogue.boosts(),
+        *catalogue.opening(), *catalogue.underwriting(), *catalogue.ranking(), *catalogue.cards(),
+        *catalogue.price_list(), *catalogue.tiers(), *catalogue.licensed_states(), *catalogue.boosts(),
     ]  # fmt: skip
     return snapshot.read(1, snapshot.apply(snapshot.EMPTY, items))
 
