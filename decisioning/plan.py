@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from decisioning.bandit.ranking import RankingWeights
 from decisioning.draws import arm_counter
 from decisioning.propensity.scoring import Prepared, PropensityModel
 from offers.conditions.evaluate import RulesEvaluator, compile_conditions
-from offers.types import Boost, ContextTerm, Release, Rule
+from offers.types import Boost, ContextTerm, Mandate, Release, Rule
 
 Indices = NDArray[np.intp]
 
@@ -35,6 +36,7 @@ class Plan:
     base_rates: NDArray[np.float64]
     counters: NDArray[np.int64]
     competes: NDArray[np.bool_]  # False: paused, or a placement's fallback, shown only when nothing else is left
+    mandates: Mapping[int, Mandate]  # by position of the competing arm in `arms`
     rules: tuple[Rule, ...]
     rule_offers: tuple[tuple[int, ...], ...]
     passes: RulesEvaluator
@@ -46,6 +48,11 @@ class Plan:
     priors: Mapping[str, ArmPrior]
     context: Callable[[Mapping[str, Any]], NDArray[np.float64]]
     reasons: Mapping[str, str]
+
+    @cached_property
+    def budgets(self) -> tuple[str, ...]:
+        """The arms whose learning is capped a day."""
+        return tuple(self.arms[arm] for arm, asked in self.mandates.items() if asked.learning_budget is not None)
 
     @property
     def dimension(self) -> int:
@@ -64,6 +71,8 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
     offer_of_arm = np.array([position[release.arms[arm].offer] for arm in arms], dtype=np.intp)
     rules, boosts = tuple(release.rules.values()), tuple(release.boosts.values())
     fallbacks = {placement.fallback for placement in release.placements.values()}
+    competes = [arm not in fallbacks and not release.arms[arm].paused for arm in arms]
+    asked = {index: release.arms[arm].mandate for index, arm in enumerate(arms) if competes[index]}
     prepared = model.prepare_release(release) if model else None
     ranking = release.ranking
     return Plan(
@@ -77,7 +86,8 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         values=np.array([release.offers[release.arms[arm].offer].value for arm in arms], dtype=np.float64),
         base_rates=np.array([release.offers[release.arms[arm].offer].base_rate for arm in arms], dtype=np.float64),
         counters=np.array([arm_counter(arm) for arm in arms], dtype=np.int64),
-        competes=np.array([arm not in fallbacks and not release.arms[arm].paused for arm in arms], dtype=np.bool_),
+        competes=np.array(competes, dtype=np.bool_),
+        mandates={index: mandate for index, mandate in asked.items() if mandate},
         rules=rules,
         rule_offers=tuple(_scope(release, offers, rule) for rule in rules),
         passes=compile_conditions([rule.when for rule in rules]),
@@ -97,7 +107,7 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
 def _reason(release: Release, arm: str) -> str:
     offer = release.offers[release.arms[arm].offer]
     creative = release.creatives[release.arms[arm].creative]
-    met = sum(_covers(release, rule, offer.key) for rule in release.rules.values())
+    met = sum(release.covers(rule, offer.key) for rule in release.rules.values())
     rules = {0: "no eligibility rule applies to it", 1: "its one eligibility rule is met"}.get(
         met, f"all {met} of its eligibility rules are met"
     )
@@ -106,11 +116,7 @@ def _reason(release: Release, arm: str) -> str:
 
 def _scope(release: Release, offers: Sequence[str], rule: Rule | Boost) -> tuple[int, ...]:
     """Positions of the offers that a rule or a boost covers."""
-    return tuple(index for index, key in enumerate(offers) if _covers(release, rule, key))
-
-
-def _covers(release: Release, rule: Rule | Boost, offer: str) -> bool:
-    return rule.scope == "all" or rule.target == (offer if rule.scope == "offer" else release.offers[offer].product)
+    return tuple(index for index, key in enumerate(offers) if release.covers(rule, key))
 
 
 def context_reader(terms: Sequence[ContextTerm]) -> Callable[[Mapping[str, Any]], NDArray[np.float64]]:

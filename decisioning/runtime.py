@@ -20,6 +20,7 @@ from decisioning.plan import Plan, compile_release, complete
 from decisioning.propensity.scoring import OtherGroupVersion, PropensityModel, UnreadableModel
 from offers import snapshot
 from offers.models import Release, Stop
+from offers.purposes import misuses
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ def engine(versions: Versions) -> Engine:
         return _engine
 
 
+def has_budgets() -> bool:
+    """Whether the engine that this process holds has to know what has been learned on today."""
+    return _engine is not None and bool(_engine.plan.budgets)
+
+
 def _refreshed(held: Engine | None, versions: Versions) -> Engine:
     current = plan(versions.release)
     if held and held.posterior_position == versions.posterior and held.plan is current:
@@ -79,8 +85,12 @@ def _refreshed(held: Engine | None, versions: Versions) -> Engine:
 
 
 def _refused(plan: Plan) -> frozenset[tuple[str, str]]:
-    """A model that was trained on other feature groups than those of today counts as stopped. As a stop it is recorded
-    with each decision, and an older decision, whose groups were the model's own, still replays with it."""
+    """A model that was trained on other feature groups than those of today counts as stopped, and so does an offer for
+    which a rule reads what it may not. As a stop it is recorded with each decision, and older ones still replay."""
+    return _refused_model(plan) | _refused_offers(plan)
+
+
+def _refused_model(plan: Plan) -> frozenset[tuple[str, str]]:
     if plan.model is None:
         return frozenset()
     try:
@@ -89,6 +99,14 @@ def _refused(plan: Plan) -> frozenset[tuple[str, str]]:
         logger.error("decisions degrade, because the live model is refused: %s", error)
         return frozenset({("model", plan.model.name)})
     return frozenset()
+
+
+def _refused_offers(plan: Plan) -> frozenset[tuple[str, str]]:
+    """What save and publish refuse can still have come by another door: its offers are not served."""
+    found = list(misuses(plan.release))
+    for misuse in found:
+        logger.error("%s is not offered: %s", misuse.offer, misuse.fault.message)
+    return frozenset(("offer", misuse.offer) for misuse in found)
 
 
 def open_stops() -> frozenset[tuple[str, str]]:

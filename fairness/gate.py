@@ -15,7 +15,7 @@ from decisioning.propensity import promotion
 from fairness import evidence
 from fairness.evidence import candidate_content
 from fairness.thresholds import Verdict
-from offers import approvals, audit, canonical, publishing, roles, snapshot
+from offers import approvals, audit, canonical, publishing, purposes, roles, snapshot
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 
 HELD: Final = "release.held"
@@ -110,7 +110,7 @@ def _publish_due(change_id: int, now: datetime) -> None:
         if not approvals.is_scheduled(change):
             return
         content = candidate_content(change)
-        snapshot.read(0, content)
+        purposes.checked(0, content)
         found = covering(change, content)
         _require_fair(change, found)
         _publish(change, found, content, now)
@@ -134,6 +134,7 @@ def held_because(change: ChangeRequest) -> str:
 
 
 def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
+    purposes.checked(0, content)
     release = publishing.publish(change, found, content, now=now)
     _promote(change)
     transaction.on_commit(rebuild.announce)

@@ -10,8 +10,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from jsonschema import Draft202012Validator
 
-from offers import audit, canonical, channels, roles, terms
-from offers.conditions.grammar import Fault, InvalidCondition, parse
+from offers import audit, canonical, channels, golden, roles, terms
+from offers.conditions.grammar import Clause, Combination, Condition, Fault, InvalidCondition, parse
 from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import OFFER_FACTS, STATES
 from offers.types import CHANNELS
@@ -249,11 +249,33 @@ def faults_of(item: Item) -> list[Fault]:
 
 def _condition_faults(item: Item, root: str) -> list[Fault]:
     assert item.content is not None
+    starts, ends = item.content.get("starts_at"), item.content.get("ends_at")
+    faults = []
+    if starts and ends and datetime.fromisoformat(ends) <= datetime.fromisoformat(starts):
+        faults.append(Fault(f"{root}/ends_at", "empty_range", "it ends before it starts"))
     try:
         parse(item.content["when"], use="rule" if item.kind == "rule" else "boost")
     except InvalidCondition as error:
-        return [Fault(f"{root}/when{fault.path}", fault.code, fault.message) for fault in error.faults]
-    return []
+        return faults + [Fault(f"{root}/when{fault.path}", fault.code, fault.message) for fault in error.faults]
+    if item.kind == "rule":
+        faults += golden.faults_of(requirement(item.content), item.content.get("tests", []), f"{root}/tests")
+    return faults
+
+
+def requirement(content: Mapping[str, Any]) -> Condition:
+    """What a rule's content asks of a customer: its condition, or that its jurisdiction is not hers.
+
+    Of somebody whose residence is not known, the condition is asked. Raises InvalidCondition.
+    """
+    when, jurisdiction = parse(content["when"], use="rule"), content.get("jurisdiction")
+    if not jurisdiction:
+        return when
+    within: list[Condition] = []
+    if "country" in jurisdiction:
+        within.append(Clause("country", "=", jurisdiction["country"]))
+    if "states" in jurisdiction:
+        within.append(Clause("state", "in", tuple(jurisdiction["states"])))
+    return Combination("any", (Combination("none", (Combination("all", tuple(within)),)), when))
 
 
 def draft(

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from offers import canonical
-from offers.catalog import InvalidContent, Item
-from offers.conditions.grammar import Clause, Combination, Condition, Fault, parse
+from offers.catalog import InvalidContent, Item, requirement
+from offers.conditions.grammar import Fault, parse
 from offers.models import KINDS
 from offers.models import Release as ReleaseRow
 from offers.register import attribute
@@ -207,22 +207,6 @@ def _rule(key: str, value: Mapping[str, Any]) -> Rule:
         key, value["title"], value["scope"], value["target"], requirement(value), value["reason_code"],
         value["basis"], _moment(value.get("starts_at")), _moment(value.get("ends_at")),
     )  # fmt: skip
-
-
-def requirement(value: Mapping[str, Any]) -> Condition:
-    """What a rule's content asks of a customer: its condition, or that its jurisdiction is not hers.
-
-    Of somebody whose residence is not known, the condition is asked. Raises InvalidCondition.
-    """
-    when, jurisdiction = parse(value["when"], use="rule"), value.get("jurisdiction")
-    if not jurisdiction:
-        return when
-    within: list[Condition] = []
-    if "country" in jurisdiction:
-        within.append(Clause("country", "=", jurisdiction["country"]))
-    if "states" in jurisdiction:
-        within.append(Clause("state", "in", tuple(jurisdiction["states"])))
-    return Combination("any", (Combination("none", (Combination("all", tuple(within)),)), when))
 
 
 def _boost(key: str, value: Mapping[str, Any]) -> Boost:

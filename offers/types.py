@@ -180,3 +180,7 @@ class Release:
     contact_policy: ContactPolicy
     ranking: Ranking
     model: tuple[str, str] | None
+
+    def covers(self, rule: Rule | Boost, offer: str) -> bool:
+        """Whether a rule or boost applies to an offer."""
+        return rule.scope == "all" or rule.target == (offer if rule.scope == "offer" else self.offers[offer].product)

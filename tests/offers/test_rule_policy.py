@@ -1,0 +1,141 @@
+"""What a rule may say beside its condition: tests, dates, a jurisdiction; and what data it may read for whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from decisioning.plan import compile_release
+from offers import golden, purposes, snapshot
+from offers.catalog import InvalidContent, Item, faults_of, requirement
+from offers.conditions.evaluate import explain
+from offers.types import in_force
+from tests import catalogue
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+SCORE: dict[str, Any] = {"attribute": "credit_score", "op": ">=", "value": 700}
+DEBT: dict[str, Any] = {"attribute": "debt_to_income", "op": "<=", "value": 0.4}
+
+
+def rule(when: dict[str, Any] = SCORE, **changes: Any) -> dict[str, Any]:
+    return {**catalogue.rule(when), **changes}
+
+
+def codes(content: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(fault.path, fault.code) for fault in faults_of(Item("rule", "floor", content))]
+
+
+def test_golden_tests_that_hold_pass_and_others_are_named() -> None:
+    tests = [
+        {"name": "at the floor", "customer": {"credit_score": 700}, "expect": "eligible"},
+        {"name": "below it", "customer": {"credit_score": 699}, "expect": "refused"},
+        {"name": "unknown", "customer": {}, "expect": "data_missing"},
+    ]
+    assert codes(rule(tests=tests)) == []
+    assert all(test.passed for test in golden.run(requirement(rule()), tests))
+    moved = rule({**SCORE, "value": 720}, tests=tests)
+    assert codes(moved) == [("/rule/floor/tests/0", "golden_test")]
+    (fault,) = faults_of(Item("rule", "floor", moved))
+    assert fault.message == "at the floor: must be eligible, and is refused"
+
+
+@pytest.mark.parametrize(
+    ("customer", "code"),
+    [
+        ({"gender": "female"}, "unknown_attribute"),
+        ({"credit_scores": 1}, "unknown_attribute"),
+        ({"credit_score": "many"}, "wrong_type"),
+        ({"credit_score": True}, "wrong_type"),
+        ({"cards_held": "travel"}, "wrong_type"),
+        ({"cards_held": [1]}, "wrong_type"),
+    ],
+)
+def test_a_golden_test_of_nonsense_is_refused_by_name(customer: dict[str, Any], code: str) -> None:
+    name = next(iter(customer))
+    tests = [{"name": "odd", "customer": customer, "expect": "eligible"}]
+    assert codes(rule(tests=tests)) == [(f"/rule/floor/tests/0/customer/{name}", code)]
+
+
+@pytest.mark.parametrize(
+    ("customer", "passed"),
+    [
+        ({"state": "NJ", "credit_score": 690}, False),
+        ({"state": "NJ", "credit_score": 710}, True),
+        ({"state": "NJ"}, None),
+        ({"state": "TX", "credit_score": 300}, True),
+        ({"state": "TX"}, True),
+        ({"credit_score": 710}, True),
+        ({"credit_score": 690}, None),
+        ({}, None),
+    ],
+)
+def test_a_jurisdiction_concerns_its_residents_and_those_of_unknown_residence(
+    customer: dict[str, Any], passed: bool | None
+) -> None:
+    assert explain(requirement(rule(jurisdiction={"states": ["NJ", "NY"]})), customer).passed is passed
+
+
+def test_a_country_and_its_states_must_both_fit() -> None:
+    when = requirement(rule(jurisdiction={"country": "US", "states": ["NJ"]}))
+    at_home = {"country": "US", "state": "NJ", "credit_score": 600}
+    assert explain(when, at_home).passed is False
+    assert explain(when, {**at_home, "country": "CA"}).passed is True
+
+
+@pytest.mark.parametrize("jurisdiction", [{}, {"states": []}, {"states": ["XX"]}, {"country": "usa"}, {"city": "X"}])
+def test_an_odd_jurisdiction_is_refused(jurisdiction: dict[str, Any]) -> None:
+    assert codes(rule(jurisdiction=jurisdiction))
+
+
+def test_a_rule_that_ends_before_it_starts_is_refused() -> None:
+    dated = rule(starts_at="2027-01-01T00:00:00+00:00", ends_at="2026-12-01T00:00:00+00:00")
+    assert ("/rule/floor/ends_at", "empty_range") in codes(dated)
+
+
+def test_a_moment_belongs_to_what_starts_with_it_and_not_to_what_ends() -> None:
+    later = NOW + timedelta(days=1)
+    assert in_force(None, None, NOW)
+    assert in_force(NOW, later, NOW)
+    assert not in_force(NOW, later, later)
+    assert not in_force(later, None, NOW)
+
+
+def content(legal_basis: str, **changes: Any) -> snapshot.Content:
+    made = catalogue.content(rules={"floor": rule(**changes)})
+    for offer in made["offer"].values():
+        offer["legal_basis"] = legal_basis
+    return made
+
+
+@pytest.mark.parametrize("legal_basis", ["firm_offer", "account_review"])
+def test_a_consumer_report_serves_firm_offers_and_account_reviews(legal_basis: str) -> None:
+    assert purposes.checked(1, content(legal_basis)).number == 1
+
+
+def test_a_consumer_report_serves_no_invitation_and_is_refused_by_name() -> None:
+    with pytest.raises(InvalidContent, match=r"credit score \(credit_score\).*offer-0.*1681b") as refused:
+        purposes.checked(1, content("invitation"))
+    assert {fault.path for fault in refused.value.faults} == {"/rule/floor/when"}
+    assert purposes.checked(1, content("invitation", when=DEBT)).rules["floor"].when
+
+
+def test_a_rule_on_one_offer_is_judged_by_that_offer_alone() -> None:
+    made = content("invitation", scope="offer", target="offer-1")
+    made["offer"]["offer-1"]["legal_basis"] = "firm_offer"
+    assert purposes.checked(1, made).number == 1
+
+
+def test_a_boost_reads_no_consumer_report_for_an_invitation() -> None:
+    made = content("invitation", when=DEBT)
+    made["boost"]["high"] = {"title": "High", "scope": "all", "target": "", "when": SCORE, "factor": 1.2}
+    with pytest.raises(InvalidContent, match="/boost/high/when"):
+        purposes.checked(1, made)
+
+
+def test_an_older_release_still_reads_so_that_its_decisions_replay() -> None:
+    """The misuse is found beside the reading, not in it."""
+    release = snapshot.read(1, content("invitation"))
+    assert compile_release(release, None).rules
+    assert {misuse.offer for misuse in purposes.misuses(release)} == {"offer-0", "offer-1", "offer-2", "all-cards"}
