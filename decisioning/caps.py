@@ -1,10 +1,11 @@
 """Contact caps, counted over calendar days in UTC; a cap that is reached ends the customer's or the offer's turn."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from decisioning.case import Case
+from offers.types import ContactPolicy
 
 STAGE = "caps"
 EVERYTHING = "*"  # the count of decisions with an offer, whichever it was
@@ -14,19 +15,25 @@ Contacts = Mapping[str, Mapping[str, int]]
 
 
 def apply(case: Case) -> None:
-    policy, contacts, now = case.plan.release.contact_policy, case.known.contacts, case.request.now
+    policy, contacts = case.plan.release.contact_policy, case.known.contacts
+    everything, offers = reached(policy, contacts, case.plan.offers, case.request.now)
+    if everything:
+        case.reason = "CAPPED"
+        return
+    for offer in offers:
+        case.refuse(case.plan.position[offer], STAGE, "CAPPED", "same_offer_per_week")
+
+
+def reached(policy: ContactPolicy, contacts: Contacts, offers: Sequence[str], now: datetime) -> tuple[bool, list[str]]:
+    """Whether a cap on everything is reached and, of these offers, those whose own cap is."""
     week = _totals(contacts, now)
     today = contacts.get(now.date().isoformat(), {})
     if today.get(EVERYTHING, 0) >= policy.decisions_per_day or week[EVERYTHING] >= policy.decisions_per_week:
-        case.reason = "CAPPED"
-        return
+        return True, []
     # Offers never shown are under any cap but one of nothing at all.
     # In one order: the ledger's own is another in Redis than in the record, and refusals are recorded as they come.
-    candidates = case.plan.offers if policy.same_offer_per_week == 0 else sorted(week)
-    for offer in candidates:
-        position = case.plan.position.get(offer)
-        if position is not None and week[offer] >= policy.same_offer_per_week:
-            case.refuse(position, STAGE, "CAPPED", "same_offer_per_week")
+    candidates = offers if policy.same_offer_per_week == 0 else sorted(week.keys() & set(offers))
+    return False, [offer for offer in candidates if week[offer] >= policy.same_offer_per_week]
 
 
 def _totals(contacts: Contacts, now: datetime) -> Counter[str]:

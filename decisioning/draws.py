@@ -14,11 +14,17 @@ _SECOND_MULTIPLIER = np.uint64(0x94D049BB133111EB)
 # 52 bits, not 53: with 53 the largest value plus one half rounds up to 1.0, whose normal quantile is infinite.
 _DROPPED_BITS = np.uint64(64 - 52)
 _UNIT = 2.0**-52
+_SECOND = np.uint64(1 << 63)
 
 
 def arm_counter(arm_key: str) -> int:
     """The counter of an arm's draw: 63 bits of its key's BLAKE2b, hence independent of which other arms are present."""
     return int.from_bytes(blake2b(arm_key.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def second(counters: ArrayLike) -> NDArray[np.uint64]:
+    """The counters of a second draw for the same arms: `arm_counter` leaves the highest bit free."""
+    return _words(counters) | _SECOND
 
 
 def uniforms(key: ArrayLike, counters: ArrayLike) -> NDArray[np.float64]:
@@ -27,12 +33,16 @@ def uniforms(key: ArrayLike, counters: ArrayLike) -> NDArray[np.float64]:
     Keys (N, 1) with counters (M,) give (N, M), bit for bit what N calls with one key give. Keys should be spread over
     64 bits (a hash): only key + (counter + 1) x gamma enters. Raises TypeError for anything but integers.
     """
+    return np.asarray(((words(key, counters) >> _DROPPED_BITS) + 0.5) * _UNIT, dtype=np.float64)
+
+
+def words(key: ArrayLike, counters: ArrayLike) -> NDArray[np.uint64]:
+    """The 64 bits of each of these draws: with a customer as counter, a key for draws of hers."""
     with np.errstate(over="ignore"):  # the arithmetic is modulo 2**64
         state = _words(key) + (_words(counters) + np.uint64(1)) * GOLDEN_GAMMA
         state = (state ^ (state >> np.uint64(30))) * _FIRST_MULTIPLIER
         state = (state ^ (state >> np.uint64(27))) * _SECOND_MULTIPLIER
-    state = state ^ (state >> np.uint64(31))
-    return np.asarray(((state >> _DROPPED_BITS) + 0.5) * _UNIT, dtype=np.float64)
+    return np.asarray(state ^ (state >> np.uint64(31)), dtype=np.uint64)
 
 
 def normals(key: ArrayLike, counters: ArrayLike) -> NDArray[np.float64]:

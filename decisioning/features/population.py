@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import psycopg
 from django.db import connection
 from numpy.typing import NDArray
 
 from decisioning.features import fold, materialise, stored, vector
-from decisioning.features.ledger import level
+from decisioning.features.layout import SCHEMA
 from decisioning.features.levels import NEEDED
 from decisioning.features.vector import stamp
 from decisioning.known import DEFAULTS, Serving, serving
@@ -22,10 +23,20 @@ from offers.register import ATTRIBUTES, GROUPS, LEVELS, Attribute, Group, attrib
 
 CHUNK = 20_000  # customers; with every attribute of the register some 15 MB
 
+# Values of a chunk joined end to end in one row: a row for each customer would cost more than all that is done with it.
 _VECTORS = """
-SELECT v.content, ARRAY(SELECT 'personalisation:' || s.channel FROM decisioning_consent s
-  WHERE s.customer_id = v.customer_id AND s.purpose = 'personalisation' AND s.granted ORDER BY s.channel)
-FROM decisioning_featurevector v WHERE v.customer_id = ANY(%s) ORDER BY v.customer_id
+SELECT count(*) FILTER (WHERE v.content IS NULL OR octet_length(v.content) < %(size)s
+    OR substring(v.content FROM 9 FOR 4) <> %(schema)s),
+  string_agg(substring(v.content FROM 1 FOR %(size)s), ''::bytea ORDER BY c.id),
+  string_agg(substring(v.content FROM %(size)s + 1), ''::bytea ORDER BY c.id),
+  string_agg(int4send(octet_length(v.content) - %(size)s), ''::bytea ORDER BY c.id)
+FROM decisioning_customer c LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id WHERE c.id = ANY(%(ids)s)
+"""
+_LEVELS = """
+SELECT string_agg(int8send(customer_id), ''::bytea),
+  string_agg(int8send(array_position(%(levels)s::text[], channel::text) - 1), ''::bytea)
+FROM decisioning_consent
+WHERE customer_id = ANY(%(ids)s) AND purpose = 'personalisation' AND granted AND channel = ANY(%(levels)s)
 """
 Mask = NDArray[np.bool_]
 _Changed = Mapping[int, Mapping[str, Any]]  # of one group: the values that signals change, by place of the customer
@@ -57,12 +68,23 @@ def chunks(names: Collection[str], now: datetime, *, share: float = 1.0) -> Iter
     """The population, or a fixed share of it, reduced to the attributes `names`, under the rules of a decision: what
     consent withholds and what is past its age is left out. Nobody has a session.
     """
+    for ids in id_chunks(share=share):
+        yield of(ids, names, now)
+
+
+def id_chunks(*, share: float = 1.0) -> Iterator[NDArray[np.int64]]:
+    """The customers of `chunks`, by rising id; never an empty chunk."""
     last = 0
     while len(ids := _ids(last)):
         last = int(ids[-1])
         chosen = ids[in_sample(ids, share)]
         if len(chosen):
-            yield Chunk(chosen, _columns(chosen.tolist(), frozenset(names), now))
+            yield chosen
+
+
+def of(ids: NDArray[np.int64], names: Collection[str], now: datetime) -> Chunk:
+    """These customers, who stand by rising id and are not erased."""
+    return Chunk(ids, _columns(ids, frozenset(names), now))
 
 
 def in_sample(customers: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -78,13 +100,13 @@ def _ids(after: int) -> NDArray[np.int64]:
     return np.fromiter(rows[:CHUNK], dtype=np.int64)
 
 
-def _columns(ids: list[int], names: frozenset[str], now: datetime) -> dict[str, Column]:
+def _columns(ids: NDArray[np.int64], names: frozenset[str], now: datetime) -> dict[str, Column]:
     """What may be used of the attributes, for each of these customers."""
     groups = {name: [one for one in ATTRIBUTES.values() if one.group == name and one.name in names] for name in GROUPS}
-    contents, levels = _vectors(ids, now)
+    levels = _levels(ids)
     # What signals change depends on the other values of their group.
     momentary = [name for name in fold.CHANGES if groups[name]]
-    made = vector.decode_many(contents, names | {one.name for name in momentary for one in attributes(group=name)})
+    made = _vectors(ids, names | {one.name for name in momentary for one in attributes(group=name)}, now)
     signalled = _signalled(ids, now) if momentary else {}
     columns: dict[str, Column] = {}
     for name, declared in groups.items():
@@ -99,24 +121,48 @@ def _columns(ids: list[int], names: frozenset[str], now: datetime) -> dict[str, 
     return columns
 
 
-def _vectors(ids: list[int], now: datetime) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Vector and level of personalisation (n,) of each customer; a vector that is missing is computed first."""
-    materialise.missing(ids, now)
-    with connection.cursor() as cursor:
-        cursor.execute(_VECTORS, [ids])
-        rows = cursor.fetchall()
-    granted = {tuple(consents): level(consents) for _, consents in rows}
-    levels = np.fromiter((granted[tuple(consents)] for _, consents in rows), dtype=np.int64, count=len(rows))
-    return [bytes(content) for content, _ in rows], levels
+def _vectors(ids: NDArray[np.int64], names: frozenset[str], now: datetime) -> vector.Many:
+    """The attributes `names` as the vectors have them; a vector that is missing is computed first."""
+    asked = {
+        "ids": ids.tolist(), "size": vector.fixed_size(), "schema": SCHEMA.fingerprint.to_bytes(4, "big"),
+    }  # fmt: skip
+    unusable, *parts = read_joined(_VECTORS, asked)
+    if unusable:
+        materialise.missing(ids.tolist(), now)
+        unusable, *parts = read_joined(_VECTORS, asked)
+    fixed, tails, lengths = (part or b"" for part in parts)
+    return vector.decode_parts(fixed, _cut(tails, np.frombuffer(lengths, dtype=">i4")), names)
 
 
-def _signalled(ids: Sequence[int], now: datetime) -> dict[int, list[fold.Row]]:
+def _cut(joined: bytes, lengths: NDArray[np.int32]) -> list[bytes]:
+    ends = np.cumsum(lengths).tolist()
+    return [joined[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _levels(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The level of personalisation (n,) that each customer granted; `basic`, which needs no consent, is 0."""
+    customers, places = read_joined(_LEVELS, {"ids": ids.tolist(), "levels": list(LEVELS)})
+    levels = np.zeros(len(ids), dtype=np.int64)
+    found = np.searchsorted(ids, np.frombuffer(customers or b"", dtype=">i8").astype(np.int64))
+    np.maximum.at(levels, found, np.frombuffer(places or b"", dtype=">i8").astype(np.int64))
+    return levels
+
+
+def read_joined(statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The one row of a statement that joins many values to one; in binary, since bytes as text are twice as long."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors bind in the client, as text
+        row = cursor.execute(statement, parameters, binary=True).fetchone()
+    assert row is not None  # an aggregate has one
+    return tuple(row)
+
+
+def _signalled(ids: NDArray[np.int64], now: datetime) -> dict[int, list[fold.Row]]:
     """What happened of late, by place of the customer, of those whose signals say something."""
-    place = {customer: at for at, customer in enumerate(ids)}
-    happened = (
-        (place[each.customer], fold.until(stored.rows(each.content), stamp(now))) for each in stored.moments(ids, now)
-    )
-    return {at: rows for at, rows in happened if rows}
+    told = stored.signalled(ids.tolist(), now)
+    places = np.searchsorted(ids, list(told)).tolist()
+    happened = {at: fold.until(rows, stamp(now)) for at, rows in zip(places, told.values(), strict=True)}
+    return {at: rows for at, rows in happened.items() if rows}
 
 
 def _changed(group: str, made: vector.Many, signalled: Mapping[int, list[fold.Row]], now: datetime) -> _Changed:

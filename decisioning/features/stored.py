@@ -53,6 +53,7 @@ SELECT c.id, c.token, snapshot.rank, signalled.events, coalesce(signalled.behind
 FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
 WHERE c.id = ANY(%(customers)s) AND c.token IS NOT NULL
 """)
+_SIGNALS = sql.SQL(_SIGNALLED) + sql.SQL("SELECT customer_id, events FROM signalled WHERE events IS NOT NULL")
 _ALL = sql.SQL(_SIGNALLED) + sql.SQL("""
 SELECT c.id, coalesce(c.token, ''), snapshot.rank, signalled.events, v.content, p.content, coalesce(l.sequence, 0),
   coalesce(l.contacts, '{}')::text, c.suppressed,
@@ -118,6 +119,16 @@ def moments(customers: Collection[int], now: datetime) -> list[Moment]:
             Moment(customer, token, _moment(rank, events, stamp(now)), behind)
             for customer, token, rank, events, behind in cursor.fetchall()
         ]
+
+
+def signalled(customers: Collection[int], now: datetime) -> dict[int, list[Row]]:
+    """The signals of `moments`, in the order of when they happened, of those customers who have any."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGNALS, _parameters(customers, now))
+        return {
+            customer: fold.unpack(fold.pack([fold.row(*event) for event in orjson.loads(events)], stamp(now)))
+            for customer, events in cursor.fetchall()
+        }
 
 
 def lease(customer: int, session_hash: str, now: datetime) -> UUID | None:

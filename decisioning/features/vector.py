@@ -65,10 +65,10 @@ def stamp(moment: datetime) -> int:
 
 def readable(content: bytes, schema: Schema = SCHEMA) -> bool:
     """Whether these bytes can be a vector of this schema."""
-    return len(content) >= _size(schema) and _HEAD.unpack_from(content)[1] == schema.fingerprint
+    return len(content) >= fixed_size(schema) and _HEAD.unpack_from(content)[1] == schema.fingerprint
 
 
-def _size(schema: Schema) -> int:
+def fixed_size(schema: Schema = SCHEMA) -> int:
     """Bytes before the texts."""
     return _HEAD.size + schema.words.size
 
@@ -86,10 +86,10 @@ def decode(content: bytes, readable: Collection[str] | None = None, schema: Sche
     moment, fingerprint = _HEAD.unpack_from(content)
     if fingerprint != schema.fingerprint:
         raise OtherSchema(f"written under schema {fingerprint:08x}, this one is {schema.fingerprint:08x}")
-    if len(content) < _size(schema):
-        raise Unreadable(f"{len(content)} bytes, a vector has at least {_size(schema)}")
+    if len(content) < fixed_size(schema):
+        raise Unreadable(f"{len(content)} bytes, a vector has at least {fixed_size(schema)}")
     words = schema.words.unpack_from(content, _HEAD.size)
-    texts = content[_size(schema) :].decode().split(_SEPARATOR)
+    texts = content[fixed_size(schema) :].decode().split(_SEPARATOR)
     if len(texts) != max(1, len(schema.texts)):
         raise Unreadable(f"{len(texts)} texts, a vector has {len(schema.texts)}")
     groups: Groups = {}
@@ -138,7 +138,7 @@ def encode(table: pa.Table, as_of: datetime, schema: Schema = SCHEMA) -> list[by
         if slot.name in table.column_names:
             codes = _codes(slot, table.column(slot.name).combine_chunks())
             words[:, slot.word] |= codes.astype("<u8") << np.uint64(slot.shift)
-    size = _size(schema)
+    size = fixed_size(schema)
     fixed = np.empty((table.num_rows, size), dtype=np.uint8)
     fixed[:, : _HEAD.size] = np.frombuffer(_HEAD.pack(stamp(as_of), schema.fingerprint), dtype=np.uint8)
     fixed[:, _HEAD.size :] = words.view(np.uint8)
@@ -178,33 +178,56 @@ def _texts(table: pa.Table, schema: Schema) -> list[bytes]:
 
 def decode_many(contents: Sequence[bytes], names: Collection[str], schema: Schema = SCHEMA) -> Many:
     """The attributes `names` of n vectors. Raises OtherSchema or Unreadable where one of them is neither."""
-    size = _size(schema)
+    size = fixed_size(schema)
     for content in contents:
         if not readable(content, schema):
             decode(content, (), schema)  # raises what is wrong with it
-    fixed = np.frombuffer(b"".join([content[:size] for content in contents]), dtype=np.uint8)
-    fixed = fixed.reshape(len(contents), size)
-    words = np.ascontiguousarray(fixed[:, _HEAD.size :]).view("<u8")
-    moments = np.ascontiguousarray(fixed[:, :8]).view(">u8")[:, 0].astype(np.int64)
+    fixed, ends = b"".join([content[:size] for content in contents]), [content[size:] for content in contents]
+    return decode_parts(fixed, ends, names, schema)
+
+
+def decode_parts(fixed: bytes, ends: Sequence[bytes], names: Collection[str], schema: Schema = SCHEMA) -> Many:
+    """The same of vectors that are `readable`, cut where their texts begin: the first parts joined, and the n ends."""
+    rows = np.frombuffer(fixed, dtype=np.uint8).reshape(len(ends), fixed_size(schema))
+    words = np.ascontiguousarray(rows[:, _HEAD.size :]).view("<u8")
+    moments = np.ascontiguousarray(rows[:, :8]).view(">u8")[:, 0].astype(np.int64)
     since = {
         group.name: _numbers(schema.slots[SINCE + group.name], words).values for group in schema.groups
     }  # fmt: skip
     wanted = [attribute for attribute in schema.attributes if attribute.name in names]
-    texts = _split(contents, size, schema) if any(attribute in schema.texts for attribute in wanted) else {}
+    texts = _split(ends, schema) if any(attribute in schema.texts for attribute in wanted) else {}
     columns = {
-        attribute.name: _column(schema.slots[attribute.name], words, texts.get(attribute.name, ()), attribute.type)
+        attribute.name: _column(
+            schema.slots[attribute.name], words, texts.get(attribute.name, _NO_TEXTS), attribute.type
+        )
         for attribute in wanted
     }
     return Many(moments, since, columns)
 
 
-def _split(contents: Sequence[bytes], size: int, schema: Schema) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """One attribute's texts of n vectors: many customers share a text, so each distinct end is looked at once."""
+
+    distinct: tuple[str, ...]
+    which: NDArray[np.intp]  # (n,)
+
+
+_NO_TEXTS = _Texts((), np.empty(0, dtype=np.intp))
+
+
+def _split(ends: Sequence[bytes], schema: Schema) -> dict[str, _Texts]:
     """The texts of every vector by attribute."""
-    rows = [content[size:].decode().split(_SEPARATOR) for content in contents]
-    return {attribute.name: column for attribute, column in zip(schema.texts, zip(*rows, strict=True), strict=True)}
+    place: dict[bytes, int] = {}
+    which = np.fromiter((place.setdefault(end, len(place)) for end in ends), dtype=np.intp, count=len(ends))
+    rows = [end.decode().split(_SEPARATOR) for end in place]
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema.texts)
+    return {
+        attribute.name: _Texts(tuple(column), which) for attribute, column in zip(schema.texts, columns, strict=True)
+    }
 
 
-def _column(slot: Slot, words: NDArray[np.uint64], texts: Sequence[str], kind: str) -> Column:
+def _column(slot: Slot, words: NDArray[np.uint64], texts: _Texts, kind: str) -> Column:
     if kind in ("number", "integer"):
         return _numbers(slot, words)
     codes = _read(slot, words)
@@ -225,18 +248,15 @@ def _numbers(slot: Slot, words: NDArray[np.uint64]) -> NumberColumn:
     return NumberColumn(np.where(codes == 0, np.nan, (codes.astype(np.float64) + slot.low) / slot.scale))
 
 
-def _categories(texts: Sequence[str], missing: NDArray[np.bool_]) -> CategoryColumn:
-    vocabulary = sorted(set(texts))
+def _categories(texts: _Texts, missing: NDArray[np.bool_]) -> CategoryColumn:
+    vocabulary = sorted(set(texts.distinct))
     place = {text: code for code, text in enumerate(vocabulary)}
-    codes = np.fromiter((place[text] for text in texts), dtype=np.int32, count=len(texts))
-    return CategoryColumn(np.where(missing, -1, codes), tuple(vocabulary))
+    codes = np.array([place[text] for text in texts.distinct], dtype=np.int32)
+    return CategoryColumn(np.where(missing, -1, codes[texts.which]), tuple(vocabulary))
 
 
-def _sets(texts: Sequence[str], missing: NDArray[np.bool_]) -> SetColumn:
-    """One mask a member; many customers hold the same set, so each distinct one is looked at once."""
-    distinct = sorted(set(texts))
-    place = {text: code for code, text in enumerate(distinct)}
-    which = np.fromiter((place[text] for text in texts), dtype=np.intp, count=len(texts))
-    held = [frozenset(_members(text)) for text in distinct]
+def _sets(texts: _Texts, missing: NDArray[np.bool_]) -> SetColumn:
+    """One mask a member."""
+    held = [frozenset(_members(text)) for text in texts.distinct]
     members = sorted(frozenset[str]().union(*held))
-    return SetColumn({member: np.array([member in some for some in held])[which] for member in members}, missing)
+    return SetColumn({member: np.array([member in some for some in held])[texts.which] for member in members}, missing)

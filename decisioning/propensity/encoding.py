@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP
+from offers.conditions.vectorise import Column as Values
+from offers.conditions.vectorise import NumberColumn, SetColumn
+from offers.register import ATTRIBUTES, CARD_KINDS, GROUPS, SESSION_GROUP
 from offers.types import Creative, Offer
 
 Kind = Literal["number", "flag", "category", "set_size"]
@@ -156,6 +158,22 @@ class Encoder:
             found = (attributes.get(static.affinities[row]) for row in index)
             matrix[:, at] = [np.nan if value is None else float(value) for value in found]
 
+    def matrix_many(self, columns: Mapping[str, Values], static: Static, row: int, size: int) -> FloatArray:
+        """`matrix` of one row of a release for many customers at once, shape (size, columns): the same numbers."""
+        matrix = np.repeat(static.matrix[row : row + 1], size, axis=0)
+        for at, column in enumerate(self.columns[: self.customer_width]):
+            matrix[:, at] = _numbers(column, columns.get(column.name), size)
+        at = self._pairs.get("viewed_this_offer", -1)
+        viewed = columns.get("cards_viewed")
+        if at >= 0 and isinstance(viewed, SetColumn):
+            found = viewed.members.get(static.offers[row], np.zeros(size, dtype=bool))
+            matrix[:, at] = np.where(viewed.missing, np.nan, found)
+        at = self._pairs.get("affinity_of_family", -1)
+        affinity = columns.get(static.affinities[row])
+        if at >= 0 and isinstance(affinity, NumberColumn):
+            matrix[:, at] = affinity.values
+        return matrix
+
     def training_matrix(self, attributes: Sequence[Mapping[str, Any]], rows: Sequence[OfferRow]) -> FloatArray:
         """One line for each pair of a customer and an offer row, shape (len(rows), columns)."""
         # Keyed by identity, since facts may differ between releases under one key; thousands of pairs share a row.
@@ -169,6 +187,12 @@ class Encoder:
             if self._pairs:
                 self._set_pairs(matrix[at : at + 1], known, static, (int(index[at]),))
         return matrix
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The register's attributes that its columns may read."""
+        pairs = {"cards_viewed", *(f"affinity_{kind}" for kind in CARD_KINDS)} if self._pairs else set()
+        return frozenset(pairs | {column.name for column in self.columns if column.source == "customer"})
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -193,3 +217,17 @@ class Encoder:
     @classmethod
     def from_json(cls, content: Sequence[Mapping[str, Any]]) -> Encoder:
         return cls([Column(**{**column, "vocabulary": tuple(column["vocabulary"])}) for column in content])
+
+
+def _numbers(column: Column, values: Values | None, size: int) -> FloatArray:
+    """The column's input of many customers (size,), as `Column.number` gives it for one."""
+    if values is None:
+        return np.full(size, np.nan)
+    if isinstance(values, NumberColumn):
+        return values.values
+    if isinstance(values, SetColumn):
+        counts = sum((mask.astype(np.float64) for mask in values.members.values()), np.zeros(size))
+        return np.where(values.missing, np.nan, counts)
+    codes = [column.number(value) for value in values.vocabulary]
+    found: FloatArray = np.array([*codes, np.nan])[values.codes]
+    return found

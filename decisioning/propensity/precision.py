@@ -39,6 +39,12 @@ def unpack(content: bytes) -> list[float]:
     return values
 
 
+def unpack_many(rows: npt.NDArray[np.uint8]) -> FloatArray:
+    """The values (n, k) of n rows of `pack` (n, 3 k)."""
+    parts = rows.reshape(len(rows), -1, BYTES).astype(np.uint32)
+    return _floats(parts[..., 0] << np.uint32(16) | parts[..., 1] << np.uint32(8) | parts[..., 2])
+
+
 def _codes(values: FloatArray) -> npt.NDArray[np.uint32]:
     return (values.astype(np.float32).view(np.uint32) + _HALF) >> _DROPPED
 

@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from decisioning.propensity.encoding import Encoder, FloatArray, OfferRow, Static, arm_row, offer_row
 from decisioning.propensity.precision import rounded
+from offers.conditions.vectorise import Column
 from offers.register import GROUPS
 from offers.types import Release
 
@@ -106,6 +107,10 @@ class PropensityModel:
             matrix = np.concatenate([self.encoder.matrix(attributes, prepared, index) for attributes in chunk])
             scores[start : start + step] = self._probability(self._raw(matrix, threads)).reshape(len(chunk), width)
         return scores
+
+    def score_row(self, columns: Mapping[str, Column], prepared: Prepared, row: int, size: int) -> FloatArray:
+        """P(accept) of one prepared row for many customers as columns, shape (size,): the bits that `score` gives."""
+        return self.score_matrix(self.encoder.matrix_many(columns, prepared, row, size)) if size else np.empty(0)
 
     def score_matrix(self, matrix: FloatArray, *, threads: int = 1) -> FloatArray:
         """P(accept) of rows that the encoder made, shape (N,)."""
