@@ -18,7 +18,8 @@ _NONE: Floats = np.empty(0)
 @dataclass(slots=True)
 class Case:
     """`live[i]` says whether offer i of the plan is still in; `arms` are the plan's indices of the arms being ranked,
-    and the arrays after it are aligned with `arms`. A `reason` ends the decision for the whole customer."""
+    and the arrays after it are aligned with `arms`; `merit` and `share` are empty without a mandate on shares. A
+    `reason` ends the decision for the whole customer."""
 
     request: DecisionRequest
     known: Known
@@ -38,7 +39,10 @@ class Case:
     score: Floats = field(default_factory=lambda: _NONE)
     location: Floats = field(default_factory=lambda: _NONE)
     scale: Floats = field(default_factory=lambda: _NONE)
+    merit: Floats = field(default_factory=lambda: _NONE)
+    share: Floats = field(default_factory=lambda: _NONE)
     choices: tuple[Choice, ...] = ()
+    spends: str | None = None
 
     def refuse(self, offer: int, stage: str, reason: str, by: str = "") -> None:
         """End one offer; the first reason is the one that is kept."""

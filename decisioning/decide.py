@@ -23,6 +23,7 @@ def decide(request: DecisionRequest, known: Known, plan: Plan, posterior: Poster
         refusals=tuple(case.refusals),
         scored=_scored(case),
         degraded=(*known.degraded, *case.degraded),
+        spends=None if case.reason else case.spends,
     )
 
 
@@ -36,7 +37,9 @@ def _scored(case: Case) -> tuple[Scored, ...]:
     plan = case.plan
     if case.reason or not len(case.score):
         return ()
-    columns = (case.propensity, case.boost, case.mean, case.width, case.draw, case.score)
+    columns = [case.propensity, case.boost, case.mean, case.width, case.draw, case.score]
+    if len(case.share):
+        columns += [case.merit, case.share]
     numbers = zip(*(column.tolist() for column in columns), strict=True)
     return tuple(
         Scored(plan.arms[arm], plan.offers[plan.offer_of_arm[arm]], *row)

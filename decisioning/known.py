@@ -96,7 +96,15 @@ def known(
         degraded=(*read.degraded, *(f"stale_{name}" for name in found.stale)),
         vector_at=profile.vector_at,
         versions=_VERSIONS,
+        spent=_spent(read, engine),
     )
+
+
+def _spent(read: Read, engine: Engine) -> Mapping[str, int]:
+    """What was learned today on the arms with a budget; nothing where the count is not known."""
+    if read.spent is None:
+        return {}
+    return {arm: read.spent.get(arm, 0) for arm in engine.plan.budgets}
 
 
 def usable(

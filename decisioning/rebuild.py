@@ -12,7 +12,7 @@ from django.utils import timezone
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from decisioning import learn, reward_log, store
+from decisioning import budgets, learn, reward_log, store
 from decisioning.features import materialise, online
 from decisioning.models import Customer
 
@@ -31,6 +31,7 @@ def announce() -> None:
             pipe.hset(store.VERSIONS, mapping=_current())
             _renew(pipe)
             pipe.execute()
+            budgets.open_days(timezone.now())
     except RedisError as error:
         # Decisions then read Postgres, where the change already stands.
         logger.warning("redis was not told of a change: %s", error)
@@ -62,6 +63,7 @@ def rebuild() -> int:
         pipe.hset(store.VERSIONS, mapping=_current())
         _renew(pipe)
         pipe.execute()
+        budgets.open_days(timezone.now())
         return customers
     finally:
         store.client().delete(store.REBUILDING)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def inputs_to_bytes(request: DecisionRequest, known: Known) -> bytes:
                 "degraded": known.degraded,
                 "vector_at": known.vector_at.isoformat() if known.vector_at else None,
                 **({"versions": known.versions} if known.versions else {}),
+                **({"spent": known.spent} if known.spent else {}),
             },
         }
     )
@@ -67,19 +69,21 @@ def inputs_from_bytes(content: bytes) -> tuple[DecisionRequest, Known]:
             degraded=tuple(known["degraded"]),
             vector_at=datetime.fromisoformat(vector_at) if vector_at else None,
             versions=known.get("versions", {}),
+            spent=known.get("spent", {}),
         ),
     )
 
 
 _NUMBERS = ("propensity", "boost", "mean", "width", "draw", "score")
+_MANDATED = (*_NUMBERS, "merit", "share")
 
 
 def result_to_bytes(decision: Decision) -> bytes:
     """Choices and refusals as rows in the order of the dataclass fields. The numbers of the scored arms, of which there
     are hundreds, are little-endian float64 in base64: half the bytes of their digits, and the very bits."""
-    numbers = np.array(
-        [[row.propensity, row.boost, row.mean, row.width, row.draw, row.score] for row in decision.scored], dtype="<f8"
-    )
+    names = _MANDATED if decision.scored and decision.scored[0].share is not None else _NUMBERS
+    read = attrgetter(*names)
+    numbers = np.array([read(row) for row in decision.scored], dtype="<f8")
     return canonical.dumps(
         {
             "format": FORMAT,
@@ -89,10 +93,11 @@ def result_to_bytes(decision: Decision) -> bytes:
             "scored": {
                 "arms": [row.arm for row in decision.scored],
                 "offers": [row.offer for row in decision.scored],
-                "columns": _NUMBERS,
+                "columns": names,
                 "float64": base64.b64encode(numbers.tobytes()).decode(),
             },
             "degraded": decision.degraded,
+            **({"spends": decision.spends} if decision.spends else {}),
         }
     )
 
@@ -100,7 +105,7 @@ def result_to_bytes(decision: Decision) -> bytes:
 def result_from_bytes(content: bytes) -> Decision:
     raw: Mapping[str, Any] = orjson.loads(content)
     scored = raw["scored"]
-    numbers = np.frombuffer(base64.b64decode(scored["float64"]), dtype="<f8").reshape(-1, len(_NUMBERS))
+    numbers = np.frombuffer(base64.b64decode(scored["float64"]), dtype="<f8").reshape(-1, len(scored["columns"]))
     return Decision(
         choices=tuple(Choice(*row) for row in raw["choices"]),
         reason=raw["reason"],
@@ -110,6 +115,7 @@ def result_from_bytes(content: bytes) -> Decision:
             for arm, offer, row in zip(scored["arms"], scored["offers"], numbers.tolist(), strict=True)
         ),
         degraded=tuple(raw["degraded"]),
+        spends=raw.get("spends"),
     )
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from decisioning import caps, credentials, decision_log, delivery, identity, records, runtime, store
+from decisioning import budgets, caps, credentials, decision_log, delivery, identity, records, runtime, store
 from decisioning.decide import decide
 from decisioning.features import online
 from decisioning.features.ledger import Ledger
@@ -67,7 +67,7 @@ def ask(request: Ask, now: datetime) -> Answer:
     """Decide, or give the session's decision again. Raises UnknownCustomer, UnknownPlacement, NoRelease,
     Contended."""
     token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
-    read = online.read(request.customer_id, token, session, now)
+    read = online.read(request.customer_id, token, session, now, budgeted=runtime.has_budgets())
     for _ in range(ATTEMPTS):
         credentials.noticed(read.versions.credentials)
         engine = runtime.engine(read.versions)
@@ -83,7 +83,7 @@ def ask(request: Ask, now: datetime) -> Answer:
         if answer:
             return answer
         # Redis was behind, or somebody was faster: Postgres knows.
-        read = online.read_committed(request.customer_id, session, now)
+        read = replace(online.read_committed(request.customer_id, session, now), spent=read.spent)
     raise Contended(token)  # it is logged, and a bank's own id has no place there
 
 
@@ -110,7 +110,7 @@ def _decide(
             contacts=canonical.dumps(contacts), expires_at=expires_at, took_us=took_us,
         ):  # fmt: skip
             return None
-        _remember(token, asked, read, contacts, decision_id, expires_at)
+        _remember(token, asked, read, contacts, decision_id, expires_at, spends=decision.spends)
     return Answer(
         None if request.dry_run else decision_id, asked.now, expires_at, False, _presented(decision, asked, engine),
         decision.degraded, known.withheld, release.number, model, engine.posterior_position, engine,
@@ -124,7 +124,14 @@ def _presented(decision: Decision, asked: DecisionRequest, engine: runtime.Engin
 
 
 def _remember(
-    token: str, asked: DecisionRequest, read: online.Read, contacts: caps.Contacts, decision_id: UUID, until: datetime
+    token: str,
+    asked: DecisionRequest,
+    read: online.Read,
+    contacts: caps.Contacts,
+    decision_id: UUID,
+    until: datetime,
+    *,
+    spends: str | None = None,
 ) -> None:
     """The one write to Redis, all or nothing: a ledger without its lease would let the session decide twice. Leases of
     the past go with it."""
@@ -139,6 +146,8 @@ def _remember(
             pipe.hdel(key, *read.ended)
         pipe.hset(key, mapping=fields)
         pipe.expire(key, store.CUSTOMER_SECONDS)
+        if spends:
+            budgets.spend(pipe, spends, asked.now)
         pipe.execute()
     except RedisError as error:
         logger.warning("decision %s is committed, redis is behind: %s", decision_id, error)

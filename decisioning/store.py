@@ -28,6 +28,8 @@ BEHIND = "candor:behind"  # a set: customers whose vector lacks what a signal sa
 MATERIALISER_WOKEN = "candor:materialiser-woken"  # set while a wake-up for them is already queued
 SIGNALS = "candor:signals"  # a stream: what a bank adds here, Candor takes in and deletes
 
+LEARNING = "candor:learning"  # with a day: how often each arm with a learning budget was learned on; see budgets
+
 SHARED_SECONDS = 7 * 24 * 3600  # of versions and posterior; `heal` renews them every few seconds
 CUSTOMER_SECONDS = 14 * 24 * 3600  # every night renews them; longer than any cap looks back
 

@@ -30,7 +30,8 @@ class Known:
     ISO day and then by offer ("*" counts the decisions). `stops`: (scope, target) pairs in force. `precomputed`:
     propensity by offer (or arm) from the nightly scoring. `withheld`: groups not read, for lack of consent.
     `vector_at`: the moment that the precomputed groups were computed for, None where there are none; with it, history
-    gives every value again. `versions`: of the feature groups, where it is not the first.
+    gives every value again. `versions`: of the feature groups, where it is not the first. `spent`: how often each arm
+    with a learning budget has been learned on today (UTC); an arm that is absent has a count that nobody knows.
     """
 
     attributes: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Known:
     degraded: tuple[str, ...] = ()
     vector_at: datetime | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
+    spent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One arm that reached the ranking. `draw` is the bandit's sample; `score` the blend that ranked it."""
+    """One arm that reached the ranking. `draw` is the bandit's sample; `score` the blend that ranked it. Where a
+    mandate asks for shares, `merit` is the arm's chance of rank 1 without it, `share` the one it was drawn with."""
 
     arm: str
     offer: str
@@ -68,6 +71,8 @@ class Scored:
     width: float
     draw: float
     score: float
+    merit: float | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome of `decide()`. `reason` is None exactly when there is a choice."""
+    """The outcome of `decide()`. `reason` is None exactly when there is a choice. `spends` is the arm ranked first,
+    where this choice counts against its learning budget."""
 
     choices: tuple[Choice, ...]
     reason: str | None
     refusals: tuple[Refusal, ...]
     scored: tuple[Scored, ...]
     degraded: tuple[str, ...]
+    spends: str | None = None

@@ -8,7 +8,7 @@ minimization problems", Annals of Probability 3, 1975). Arms without a bound kee
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,12 +26,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked in one decision of its k competing arms, (k,) each: the bounds of each arm's chance of rank 1, and
-    which arms are met only by their expected score."""
+    """What is asked in one decision of its k competing arms, (k,) each: the bounds of each arm's chance of rank 1,
+    which arms are met only by their expected score, and which others have a learning budget."""
 
     low: Floats
     high: Floats
     held: Mask
+    budgeted: Mask
 
     @property
     def bounded(self) -> bool:
@@ -41,27 +42,28 @@ class Terms:
 
 def terms(
     mandates: Mapping[int, Mandate],
-    names: Mapping[int, str],
+    names: Sequence[str],
     arms: Indices,
     *,
     attributes: Mapping[str, Any],
     spent: Mapping[str, int],
     now: datetime,
 ) -> Terms | None:
-    """What the mandates (by the plan's index of the arm) ask of these arms (k,) now; None where no mandate is in force.
+    """What the mandates (by position of the arm in `names`) ask of these arms (k,) now; None where none is in force.
 
-    `names` are the arms' keys, and `spent` says how often each arm with a learning budget has been learned on today.
+    `spent` says how often each arm with a learning budget has been learned on today.
     """
     found = [(place, mandates[arm], names[arm]) for place, arm in enumerate(arms.tolist()) if arm in mandates]
     found = [row for row in found if in_force(row[1], now)]
     if not found:
         return None
-    low, high, held = np.zeros(len(arms)), np.ones(len(arms)), np.zeros(len(arms), dtype=np.bool_)
+    low, high, (held, budgeted) = np.zeros(len(arms)), np.ones(len(arms)), np.zeros((2, len(arms)), dtype=np.bool_)
     for place, mandate, name in found:
         held[place] = shielded(mandate, attributes) or used_up(mandate, name, spent)
         low[place] = 0.0 if held[place] else mandate.min_share
         high[place] = mandate.max_share
-    return Terms(low, high, held)
+        budgeted[place] = mandate.learning_budget is not None and not held[place]
+    return Terms(low, high, held, budgeted)
 
 
 def in_force(mandate: Mandate, now: datetime) -> bool:
@@ -81,7 +83,7 @@ def used_up(mandate: Mandate, arm: str, spent: Mapping[str, int]) -> bool:
 
 def project(merit: ArrayLike, low: ArrayLike, high: ArrayLike) -> Floats:
     """`project_many` for one customer: (k,)."""
-    return project_many(np.asarray(merit, dtype=np.float64)[np.newaxis], low, high)[0]
+    return np.asarray(project_many(np.asarray(merit, dtype=np.float64)[np.newaxis], low, high)[0])
 
 
 def project_many(merit: ArrayLike, low: ArrayLike, high: ArrayLike, competing: Mask | None = None) -> Floats:
@@ -113,7 +115,7 @@ def _projected(p: Floats, low: Floats, high: Floats, there: Mask) -> Floats:
         np.concatenate([np.where(there, low, 0.0)[:, asked], np.zeros_like(rest)], axis=1),
         np.concatenate([np.where(there, high, 0.0)[:, asked], np.where(rest > 0, 1.0, 0.0)], axis=1),
     )
-    result = np.divide(able, rest, out=np.zeros_like(able), where=rest > 0) * shares[:, -1:]
+    result: Floats = np.divide(able, rest, out=np.zeros_like(able), where=rest > 0) * shares[:, -1:]
     result[:, asked] = shares[:, :-1]
     return result
 

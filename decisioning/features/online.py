@@ -6,14 +6,14 @@ import contextlib
 import logging
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from redis.exceptions import RedisError, ResponseError
 
-from decisioning import store
+from decisioning import budgets, store
 from decisioning.features import fold, materialise, scores, stored, vector
 from decisioning.features.ledger import Ledger, readable_groups
 from decisioning.features.vector import stamp
@@ -52,7 +52,8 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """`lease` is the decision that this session already has; `ended` are the fields of leases that are over."""
+    """`lease` is the decision that this session already has; `ended` are the fields of leases that are over; `spent`
+    what was learned on today by arm, None where it was not asked for or nobody knows."""
 
     versions: Versions
     profile: Profile
@@ -60,16 +61,19 @@ class Read:
     lease: UUID | None
     degraded: tuple[str, ...]
     ended: tuple[bytes, ...] = ()
+    spent: Mapping[str, int] | None = None
 
 
-def read(external_id: str, token: str, session: str, now: datetime) -> Read:
-    """Everything for one decision. Raises UnknownCustomer. Without Redis, or where it is cold or holds what cannot be
-    read, Postgres answers."""
+def read(external_id: str, token: str, session: str, now: datetime, *, budgeted: bool = False) -> Read:
+    """Everything for one decision; `budgeted` asks what was learned on today, too. Raises UnknownCustomer. Without
+    Redis, or where it is cold or holds what cannot be read, Postgres answers."""
     try:
         pipe = store.client().pipeline(transaction=False)
         pipe.hmget(store.VERSIONS, "release", "posterior", "stop_epoch", "credentials")
         pipe.hgetall(store.customer_key(token))
-        versions, held = pipe.execute()
+        if budgeted:
+            pipe.hgetall(budgets.key(now))
+        versions, held, *learned = pipe.execute()
     except ResponseError as error:
         return _unreadable(error, external_id, token, session, now)
     except RedisError as error:
@@ -81,7 +85,8 @@ def read(external_id: str, token: str, session: str, now: datetime) -> Read:
         # One cold customer: Postgres has the truth, and the answer is whole, so nothing is degraded.
         return _from_postgres(external_id, session, now, (), fill=True)
     try:
-        return _decoded(Versions(*(int(value) for value in versions)), held, session, now)
+        found = _decoded(Versions(*(int(value) for value in versions)), held, session, now)
+        return replace(found, spent=budgets.counted(learned[0])) if learned else found
     except vector.OtherSchema as error:
         logger.info("a vector in redis is not used: %s", error)
         return _from_postgres(external_id, session, now, (), fill=True)
