@@ -4,7 +4,7 @@ reads and decides nothing."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from decisioning.bandit.action_probability import first_probabilities
-from decisioning.bandit.posterior import Posterior
+from decisioning.bandit.posterior import Floats, Indices, Posterior
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import RewardLog
 from decisioning.plan import Plan
@@ -92,12 +92,11 @@ def first_id(moment: datetime) -> UUID:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Belief:
     """What the bandit believes of one arm, for the average customer of its context.
 
-    `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval, `best` the probability that
-    no other arm has a higher expected reward; `rewarded` is the sum of all rewards, prior apart.
-    The interval is cut at 0, since no reward is negative.
+    `mean` is the expected reward of a trial, `low` and `high` its 95 % credible interval; `rewarded` is the sum of all
+    rewards, prior apart. The interval is cut at 0, since no reward is negative.
     """
 
     arm: str
@@ -107,29 +106,47 @@ class Standing:
     mean: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Belief):
+    """A belief among those of all other arms: `best` is the probability that none has a higher expected reward."""
+
     best: float
+
+
+def beliefs(plan: Plan, posterior: Posterior, arms: Sequence[str]) -> list[Belief]:
+    """Of these arms of the release, in their order; it costs what they cost, however many others there are."""
+    mean, width, places = _predicted(plan, posterior, arms)
+    return [
+        Belief(
+            arm=arm,
+            offer=plan.release.arms[arm].offer,
+            trials=int(posterior.trials[place]),
+            # The context starts with the constant 1, so the first moment is the prior's plus all rewards.
+            rewarded=max(0.0, float(posterior.moment[place, 0]) - plan.priors[arm].mean * plan.priors[arm].strength),
+            mean=float(centre),
+            low=max(0.0, float(centre - Z_95 * spread)),
+            high=float(centre + Z_95 * spread),
+        )
+        for arm, place, centre, spread in zip(arms, places, mean, width, strict=True)
+    ]
 
 
 def standings(plan: Plan, posterior: Posterior) -> list[Standing]:
     """Every arm of the release, the highest expected reward first."""
-    places = posterior.indices(plan.arms)
+    mean, width, _ = _predicted(plan, posterior, plan.arms)
+    best = first_probabilities(mean, width) if len(mean) else mean
+    found = [
+        Standing(row.arm, row.offer, row.trials, row.rewarded, row.mean, row.low, row.high, float(chance))
+        for row, chance in zip(beliefs(plan, posterior, plan.arms), best, strict=True)
+    ]
+    return sorted(found, key=lambda row: -row.mean)
+
+
+def _predicted(plan: Plan, posterior: Posterior, arms: Sequence[str]) -> tuple[Floats, Floats, Indices]:
+    """Expected rewards, their widths and the places of the arms in the posterior."""
+    places = posterior.indices(arms)
     # The context's terms are centred: all zero after the constant is the average customer.
     mean, width = posterior.predict(plan.context({}), places)
-    best = first_probabilities(mean, width) if len(mean) else mean
-    found = []
-    for arm, place, centre, spread, chance in zip(plan.arms, places, mean, width, best, strict=True):
-        prior = plan.priors[arm]
-        found.append(
-            Standing(
-                arm=arm,
-                offer=plan.release.arms[arm].offer,
-                trials=int(posterior.trials[place]),
-                # The context starts with the constant 1, so the first moment is the prior's plus all rewards.
-                rewarded=max(0.0, float(posterior.moment[place, 0]) - prior.mean * prior.strength),
-                mean=float(centre),
-                low=max(0.0, float(centre - Z_95 * spread)),
-                high=float(centre + Z_95 * spread),
-                best=float(chance),
-            )
-        )
-    return sorted(found, key=lambda row: -row.mean)
+    return mean, width, places
