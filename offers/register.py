@@ -15,7 +15,7 @@ Unit = Literal["points", "ratio", "currency", "count", "months", "days", "second
 Purpose = Literal["account_servicing", "marketing_own_data", "prescreen_firm_offer", "legal_requirement"]
 BasisClass = Literal["ok", "close_proxy", "age_special", "prohibited"]
 Source = Literal["own_txn", "application", "consumer_report", "session"]
-Use = Literal["rule", "model", "arm", "boost"]
+Use = Literal["rule", "model", "arm", "boost", "shield"]
 Value = bool | int | float | str | frozenset[str]
 
 Tier = Literal["real_time", "near_real_time", "batch"]
@@ -60,6 +60,8 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Attribute:
     """One attribute that may be used, and what it may be used for.
+
+    The use "shield" lets a mandate keep an arm's learning away from whoever holds a boolean attribute.
 
     `meaning` is a noun phrase that reads on in a sentence ("credit score" is at least 680). `statements` are the
     sentences for a boolean, when true and when false. `bounds` are the plausible values of a number, both included.
@@ -177,6 +179,9 @@ SESSION_GROUP = "session_context"  # the group that belongs to a moment and not 
 
 ANY_USE: frozenset[Use] = frozenset({"rule", "model", "arm", "boost"})
 RULE_ONLY: frozenset[Use] = frozenset({"rule"})
+# Whoever holds it is never explored on, where a mandate says so; see offers.types.Mandate. It moves no score by itself.
+RULE_AND_SHIELD: frozenset[Use] = frozenset({"rule", "shield"})
+ANY_USE_AND_SHIELD: frozenset[Use] = ANY_USE | RULE_AND_SHIELD
 # A close proxy as context of an arm or a boost is treatment by the protected characteristic behind it.
 RULE_AND_MODEL: frozenset[Use] = frozenset({"rule", "model"})
 
@@ -297,8 +302,14 @@ _DECLARED = (
          statements=("the salary changed in the last 90 days", "the salary did not change in the last 90 days")),
     _own("account_state", "balance_trend_90d", "number", "monthly balance trend over 90 days", "currency", _MONEY),
     _own("account_state", "cash_flow_shortfall_30d", "boolean", "cash-flow shortfall in the next 30 days",
+         uses=ANY_USE_AND_SHIELD,
          statements=("the balance is expected to fall below zero in the next 30 days",
                      "the balance is not expected to fall below zero in the next 30 days")),
+    # Known so that somebody in difficulty is left in peace, never so that she is picked out.
+    _own("account_state", "payment_hardship", "boolean", "payment hardship", purpose="account_servicing",
+         uses=RULE_AND_SHIELD,
+         statements=("the customer has told the bank of payment hardship",
+                     "the customer has told the bank of no payment hardship")),
     _own("account_state", "new_mortgage_180d", "boolean", "new mortgage in the last 180 days",
          statements=("the customer took a mortgage in the last 180 days",
                      "the customer took no mortgage in the last 180 days")),
@@ -316,7 +327,7 @@ _DECLARED = (
                      "no transaction was declined in the last 30 days"), default=False),
     _own("recent_activity", "service_calls_7d", "integer", "number of service calls in the last 7 days", "count",
          (0, 1_000), default=0),
-    _own("recent_activity", "complaint_30d", "boolean", "complaint in the last 30 days",
+    _own("recent_activity", "complaint_30d", "boolean", "complaint in the last 30 days", uses=ANY_USE_AND_SHIELD,
          statements=("the customer complained in the last 30 days",
                      "the customer did not complain in the last 30 days"), default=False),
     _own("recent_activity", "alerts_acknowledged_7d", "integer", "number of alerts acknowledged in the last 7 days",
@@ -345,7 +356,7 @@ _DECLARED = (
          choices=("new", "developing", "mature", "at_risk", "churning")),
     _own("lifecycle", "churn_risk", "number", "churn risk", "score", _SHARE),
     # Holds back marketing and says nothing of the customer: so no score, arm or boost may use it.
-    _own("lifecycle", "unusual_activity", "boolean", "unusual activity", uses=RULE_ONLY,
+    _own("lifecycle", "unusual_activity", "boolean", "unusual activity", uses=RULE_AND_SHIELD,
          statements=("the customer's activity is unusual", "the customer's activity is not unusual")),
     _own("lifecycle", "branch_visits_90d", "integer", "number of branch visits in the last 90 days", "count",
          (0, 1_000)),

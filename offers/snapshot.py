@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from offers import canonical
+from offers import canonical, mandates
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.grammar import Fault, parse
 from offers.models import KINDS
@@ -130,6 +130,7 @@ def _dangling(content: Content) -> Iterable[Fault]:
         for key in sorted(content[kind])[1:]:
             # Which of two is in force would depend on the order of keys, and Postgres keeps another one.
             yield Fault(f"/{kind}/{key}", "second", f"there is already {sorted(content[kind])[0]}, and one is in force")
+    yield from mandates.faults(content)
     for key, value in content["ranking"].items():
         if abs(value["propensity_weight"] + value["bandit_weight"] - 1.0) > _ROUNDING:
             yield Fault(f"/ranking/{key}/bandit_weight", "weights", "the two weights add up to 1")

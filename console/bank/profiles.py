@@ -76,6 +76,7 @@ def _account(chunk: People) -> dict[str, list[Any]]:
         "accounts_open": (held + 1).tolist(), "overdraft_protection": chunk.overdraft.tolist(),
         "homes_owned": chunk.owns_home.astype(int).tolist(), "owns_home": chunk.owns_home.tolist(),
         "household_size": np.minimum(chunk.household, 12).tolist(), "balance": chunk.balance.tolist(),
+        "payment_hardship": (chunk.declined & (chunk.utilisation > 0.9)).tolist(),
         "average_balance": np.round(chunk.balance * 0.93, 2).tolist(), **quarters,
         "utilisation": chunk.utilisation.tolist(),
         "days_since_last_payment": (chunk.transactions % 28).tolist(),

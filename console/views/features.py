@@ -36,7 +36,9 @@ from offers import roles
 from offers.models import ChangeRequest
 from offers.register import ATTRIBUTES, GROUPS, Attribute, Use, attributes
 
-USES: Final[Mapping[Use, str]] = {"rule": "rules", "model": "models", "boost": "boosts", "arm": "arms"}
+USES: Final[Mapping[Use, str]] = {
+    "rule": "rules", "model": "models", "boost": "boosts", "arm": "arms", "shield": "sparing people from trials",
+}  # fmt: skip
 CHECKS_SHOWN = 8
 _YES_NO: Final = {"true": "yes", "false": "no"}
 Used = Mapping[str, tuple[User, ...]]

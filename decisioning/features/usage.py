@@ -90,6 +90,13 @@ def _of_release(release: Release | None) -> Iterator[tuple[str, User]]:
             f"is {term.equals}" if term.equals is not None else f"against {term.centre:g}, in steps of {term.scale:g}"
         )
         yield term.attribute, User("arm", "ranking", "every arm, as context", detail)
+    yield from _of_mandates(release)
+
+
+def _of_mandates(release: Release) -> Iterator[tuple[str, User]]:
+    for arm in release.arms.values():
+        for name in arm.mandate.never_explore if arm.mandate else ():
+            yield name, User("arm", arm.key, arm.key, "whoever holds it is never explored on")
 
 
 def _of_models(release: Release | None) -> Iterator[tuple[str, User]]:

@@ -12,7 +12,7 @@ IMPLEMENTATION = Implementation(
     "account_state",
     given=(
         "state", "country", "is_21_or_over", "cards_held", "cards_held_count", "accounts_open", "overdraft_protection",
-        "homes_owned", "owns_home", "household_size", "average_balance", *QUARTERS,
+        "homes_owned", "owns_home", "household_size", "payment_hardship", "average_balance", *QUARTERS,
     ),
     aggregated={
         "balance": Reported("balance", "balance"),
