@@ -11,6 +11,8 @@ from decisioning.plan import compile_release
 from offers import golden, purposes, snapshot
 from offers.catalog import InvalidContent, Item, faults_of, requirement
 from offers.conditions.evaluate import explain
+from offers.conditions.grammar import KNOWN_OPERATORS, OPERATORS, parse
+from offers.register import ATTRIBUTES, Attribute
 from offers.types import in_force
 from tests import catalogue
 
@@ -56,6 +58,40 @@ def test_a_golden_test_of_nonsense_is_refused_by_name(customer: dict[str, Any], 
     name = next(iter(customer))
     tests = [{"name": "odd", "customer": customer, "expect": "eligible"}]
     assert codes(rule(tests=tests)) == [(f"/rule/floor/tests/0/customer/{name}", code)]
+
+
+def test_suggested_tests_stand_at_the_limits_and_hold() -> None:
+    when = requirement(
+        rule({"all": [SCORE, DEBT, {"attribute": "cards_held", "op": "contains_none_of", "value": ["x"]}]})
+    )
+    suggested = golden.suggest(when)
+    assert {test["expect"] for test in suggested} == {"eligible", "refused", "data_missing"}
+    assert [test["customer"].get("credit_score") for test in suggested[:3]] == [700, 699, None]
+    assert list(golden.faults_of(when, suggested, "")) == []
+    moved = requirement(rule({"all": [{**SCORE, "value": 690}, DEBT]}))
+    assert next(fault.path for fault in golden.faults_of(moved, suggested, "")) == "/1"
+
+
+@pytest.mark.parametrize("declared", ATTRIBUTES.values(), ids=lambda declared: declared.name)
+def test_tests_are_suggested_for_every_attribute_and_operator(declared: Attribute) -> None:
+    for op in OPERATORS[declared.type]:
+        when = parse(clause_on(declared, op))
+        suggested = golden.suggest(when)
+        assert suggested
+        assert list(golden.faults_of(when, suggested, "")) == []
+
+
+def clause_on(declared: Attribute, op: str) -> dict[str, Any]:
+    if op in KNOWN_OPERATORS:
+        return {"attribute": declared.name, "op": op}
+    low, high = declared.bounds or (0, 10)
+    text = (*declared.choices, "x")[0]
+    value: Any = {"number": low, "integer": int(low), "boolean": True, "category": text, "set": text}[declared.type]
+    if op == "between":
+        value = [low, high]
+    elif op in ("in", "not_in", "contains_none_of", "contains_any_of", "contains_all_of"):
+        value = [text]
+    return {"attribute": declared.name, "op": op, "value": value}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +154,7 @@ def test_a_consumer_report_serves_no_invitation_and_is_refused_by_name() -> None
     with pytest.raises(InvalidContent, match=r"credit score \(credit_score\).*offer-0.*1681b") as refused:
         purposes.checked(1, content("invitation"))
     assert {fault.path for fault in refused.value.faults} == {"/rule/floor/when"}
-    assert purposes.checked(1, content("invitation", when=DEBT)).rules["floor"].when
+    assert purposes.checked(1, content("invitation", when=DEBT)).rules["floor"].key == "floor"
 
 
 def test_a_rule_on_one_offer_is_judged_by_that_offer_alone() -> None:

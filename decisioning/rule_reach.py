@@ -1,0 +1,132 @@
+"""What one rule does to a sample of customers, alone and beside the other rules; it approves and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisioning.sample import Sample
+from offers.conditions.grammar import Clause, Combination, Condition, clauses
+from offers.conditions.vectorise import evaluate_many
+from offers.types import Release, Rule
+
+Mask = NDArray[np.bool_]
+Relation = Literal["never_fires", "refuses_everybody", "covered_by", "covers", "leaves_nobody"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseReach:
+    """Counts in the sample: customers for whom the clause does not hold as wanted, and those whom only it keeps out."""
+
+    path: str
+    refuses: int
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReach:
+    """Counts in the sample: for whom the condition holds, does not hold, and cannot be told for lack of data."""
+
+    eligible: int
+    refused: int
+    missing: int
+    clauses: tuple[ClauseReach, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How a rule stands to the release: `other` is the rule that it meets, `offer` the offer that is left to nobody."""
+
+    relation: Relation
+    other: str = ""
+    offer: str = ""
+
+
+def reach(when: Condition, sample: Sample) -> RuleReach:
+    """The reach of a condition, whole and clause by clause; all zero where there is nobody."""
+    if not sample.size:
+        return RuleReach(0, 0, 0, tuple(ClauseReach(path, 0, 0) for path, _ in clauses(when)))
+    answers = evaluate_many(when, sample.columns)
+    return RuleReach(
+        int((answers == 1).sum()), int((answers == 0).sum()), int((answers == -1).sum()),
+        tuple(_clause(when, path, answers == 1, sample) for path, _ in clauses(when)),
+    )  # fmt: skip
+
+
+def _clause(when: Condition, path: str, eligible: Mask, sample: Sample) -> ClauseReach:
+    """A clause alone keeps out whoever would be eligible if it were as its place wants it."""
+    wanted = path.split("/").count("none") % 2 == 0
+    clause = dict(clauses(when))[path]
+    holds = evaluate_many(clause, sample.columns) == (1 if wanted else 0)
+    without = evaluate_many(_settled(when, path.split("/")[1:], clause, wanted), sample.columns) == 1
+    return ClauseReach(path, int((~holds).sum()), int((without & ~eligible).sum()))
+
+
+def _settled(node: Condition, path: list[str], clause: Clause, wanted: bool) -> Condition:
+    """The condition with the clause at `path` true for everybody, or for nobody where that is what is wanted."""
+    if isinstance(node, Clause):
+        ends = (Clause(clause.attribute, "is_known"), Clause(clause.attribute, "is_missing"))
+        return Combination("any" if wanted else "all", ends)
+    place = int(path[1])
+    parts = list(node.parts)
+    parts[place] = _settled(parts[place], path[2:], clause, wanted)
+    return Combination(node.joiner, tuple(parts))
+
+
+def findings(rule: Rule, release: Release, sample: Sample) -> list[Finding]:
+    """Conflicts and overlaps of a rule, as it is proposed, with the other rules of a release that share an offer."""
+    if not sample.size:
+        return []
+    mine = ~_passes(rule, sample)
+    found = [Finding("never_fires")] if not mine.any() else [Finding("refuses_everybody")] if mine.all() else []
+    offers = [offer for offer in release.offers if release.covers(rule, offer)]
+    others = [one for one in release.rules.values() if one.key != rule.key]
+    refused = {one.key: ~_passes(one, sample) for one in others if any(release.covers(one, offer) for offer in offers)}
+    if mine.any() and not mine.all():
+        found += _overlaps(mine, refused, {one.key: one for one in others}, offers, rule, release)
+    found += [
+        Finding("leaves_nobody", offer=offer)
+        for offer in offers
+        if not mine.all() and _nobody(mine, offer, others, refused, release)
+    ]
+    return found
+
+
+def _overlaps(
+    mine: Mask, refused: dict[str, Mask], rules: dict[str, Rule], offers: list[str], rule: Rule, release: Release
+) -> Iterable[Finding]:
+    """Rules beside which this one never decides anything, and rules that never decide beside this one."""
+    for key, theirs in refused.items():
+        theirs_cover = all(release.covers(rules[key], offer) for offer in offers)
+        if theirs_cover and offers and not (mine & ~theirs).any():
+            yield Finding("covered_by", other=key)
+        elif theirs.any() and not (theirs & ~mine).any() and _within(rules[key], rule, release):
+            yield Finding("covers", other=key)
+
+
+def _within(inner: Rule, outer: Rule, release: Release) -> bool:
+    """Whether every offer of one rule is an offer of the other."""
+    return all(release.covers(outer, offer) for offer in release.offers if release.covers(inner, offer))
+
+
+def _nobody(mine: Mask, offer: str, others: list[Rule], refused: dict[str, Mask], release: Release) -> bool:
+    """Whether this rule takes the last customers from an offer that others left some."""
+    before = np.zeros(len(mine), dtype=bool)
+    for one in others:
+        if release.covers(one, offer):
+            before |= refused[one.key]
+    return bool(not before.all() and (before | mine).all())
+
+
+def refusals(release: Release, rules: Iterable[str], sample: Sample) -> dict[str, int]:
+    """How many of the sample each of these rules of the release refuses."""
+    return {key: int((~_passes(release.rules[key], sample)).sum()) for key in rules if key in release.rules}
+
+
+def _passes(rule: Rule, sample: Sample) -> Mask:
+    passes: Mask = evaluate_many(rule.when, sample.columns) == 1
+    return passes
