@@ -54,7 +54,8 @@ def open_days(now: datetime) -> None:
     pipe.hsetnx(tomorrow, _OPEN.decode(), "1")
     pipe.expire(tomorrow, _KEPT)
     pipe.hexists(key(now), _OPEN.decode())
-    if pipe.execute()[-1] or not client.set(f"{key(now)}:counting", 1, nx=True, ex=_LOCKED):
+    lock = f"{key(now)}:counting"
+    if pipe.execute()[-1] or not client.set(lock, 1, nx=True, ex=_LOCKED):
         return
     # On top of what was counted meanwhile: a decision may then count twice, which ends the learning sooner.
     whole = client.pipeline(transaction=True)
@@ -62,6 +63,7 @@ def open_days(now: datetime) -> None:
         whole.hincrby(key(now), arm, count)
     whole.hset(key(now), _OPEN.decode(), "1")
     whole.expire(key(now), _KEPT)
+    whole.delete(lock)
     whole.execute()
 
 

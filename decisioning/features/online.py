@@ -81,15 +81,16 @@ def read(external_id: str, token: str, session: str, now: datetime, *, budgeted:
         return _from_postgres(external_id, session, now, ("redis_down",))
     if None in versions:
         return _from_postgres(external_id, session, now, ("redis_cold",))
+    spent = budgets.counted(learned[0]) if learned else None
     if store.VECTOR not in held or store.LEDGER not in held:
         # One cold customer: Postgres has the truth, and the answer is whole, so nothing is degraded.
-        return _from_postgres(external_id, session, now, (), fill=True)
+        return replace(_from_postgres(external_id, session, now, (), fill=True), spent=spent)
     try:
         found = _decoded(Versions(*(int(value) for value in versions)), held, session, now)
-        return replace(found, spent=budgets.counted(learned[0])) if learned else found
+        return found if spent is None else replace(found, spent=spent)
     except vector.OtherSchema as error:
         logger.info("a vector in redis is not used: %s", error)
-        return _from_postgres(external_id, session, now, (), fill=True)
+        return replace(_from_postgres(external_id, session, now, (), fill=True), spent=spent)
     except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
         return _unreadable(error, external_id, token, session, now)
 
