@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from decisioning.models import Job
+
+EVERY = 0.5  # seconds between two writes of a progress
 
 
 class AlreadyRunning(RuntimeError):
@@ -39,3 +42,17 @@ def running(kind: str, argument: dict[str, object], now: datetime) -> Iterator[J
         job.save()
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [f"candor job {kind}"])
+
+
+def reporter(job: Job) -> Callable[[int, int], None]:
+    """A progress that is kept in the job's row, twice a second at most."""
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        job.done, job.total = done, total
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            job.save(update_fields=["done", "total"])
+
+    return report

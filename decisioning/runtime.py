@@ -80,8 +80,18 @@ def _refreshed(held: Engine | None, versions: Versions) -> Engine:
     else:
         posterior = complete(_posterior(versions.posterior), current)
     same = held and held.plan is current and held.stop_epoch == versions.stop_epoch
-    stops = held.stops if held and same else open_stops() | _refused(current)
+    stops = held.stops if held and same else stops_for(current)
     return Engine(current, posterior, posterior.version, stops, versions.stop_epoch)
+
+
+def stops_for(plan: Plan) -> frozenset[tuple[str, str]]:
+    """What is stopped now, for decisions under this release."""
+    return open_stops() | _refused(plan)
+
+
+def learned() -> Posterior | None:
+    """The posterior as last published, or rebuilt; None where nothing has been learned."""
+    return _posterior(None)
 
 
 def _refused(plan: Plan) -> frozenset[tuple[str, str]]:

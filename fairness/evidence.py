@@ -4,7 +4,7 @@ approves nothing."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,11 +13,13 @@ import numpy as np
 from django.db import transaction
 
 from decisioning import impact, runtime
-from decisioning.impact import Labels, Reach, Simulation
+from decisioning.impact import Agreement, Disagreement, Labels, Reach, Simulation
+from decisioning.impact.expected import INTERVAL, METHOD
+from decisioning.impact.propensities import AT_MOST
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan
 from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
-from fairness import dataset, parity, thresholds
+from fairness import dataset, forecast, parity, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
 from fairness.parity import Change
@@ -26,9 +28,10 @@ from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import ChangeRequest, Evidence
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 ANY_OFFER: Final = "any_offer"
 SCORE: Final = "score_top_half"
+SHOWN: Final = "shown_an_offer"
 METHODS: Final[Mapping[str, str]] = {
     **thresholds.METHODS,
     "reach": "every rule of the release for every customer, as a decision without a session would read them; an "
@@ -36,8 +39,17 @@ METHODS: Final[Mapping[str, str]] = {
     "parity": "adverse impact ratio of being eligible: for at least one competing offer, and for each offer whose "
     "eligible customers change",
     "verdict": "the worst comparison after the change; one that fails today and is not made worse counts as watch",
-    "score": "selected: the half with the highest best propensity, over the offers that each is eligible for, of "
-    "those who are eligible for any; ties at the median are in or out together",
+    "score": "selected: the half with the highest best propensity, over the offers that compete for each, of those for "
+    "whom any does; ties at the median are in or out together",
+    "decisions": "the first rank of a decision without a session on the channel and placement named, with consent, "
+    "caps and stops as of now, the last night's scores, today's posterior and the same draws under both releases; an "
+    "offer without a nightly score is scored now. Where a model would have to score more than "
+    f"{AT_MOST:,} times, or shares of arms are asked for, of a fixed sample",
+    "expected": METHOD,
+    "expected_interval": INTERVAL,
+    "agreement": "a random sample of those decisions made again, one by one, by the engine's own function with equal "
+    "keys: the same offers eligible, the same choice, scores to 1e-12; a single difference and there is no evidence",
+    "shown": "information, without a verdict: adverse impact ratio of being shown an offer",
 }
 
 
@@ -61,19 +73,24 @@ def candidate_content(change: ChangeRequest) -> snapshot.Content:
     return snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items))
 
 
-def compute(change: ChangeRequest, now: datetime) -> Evidence:
+def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int], None] | None = None) -> Evidence:
     """Compute and store the evidence of a change on the release in force.
 
-    Raises InvalidContent where the candidate could not run; nothing is stored then.
+    Raises InvalidContent where the candidate could not run, and Disagreement where the numbers are not the engine's;
+    nothing is stored then.
     """
     started = time.perf_counter()
     candidate = _candidate(change)
-    simulation = impact.simulate([plan for plan in (candidate.live, candidate.plan) if plan], now)
+    plans = [plan for plan in (candidate.live, candidate.plan) if plan]
+    simulation = impact.simulate(
+        plans, now, about=_about(change), seed=impact.seed_of(candidate.content_hash), progress=progress
+    )
+    agreed = _agreed(simulation, now)
     before = simulation.reaches[0] if candidate.live else None
     after, population = simulation.reaches[-1], len(simulation.customers)
     groupings = dataset.groupings(simulation.customers, now)
     changes = _eligibility(groupings, before, after)
-    score = _scores(candidate, now) if candidate.changes_model and population else None
+    score = _scores(candidate, simulation, groupings) if candidate.changes_model and population else None
     if score:
         changes[SCORE] = score.changes
     verdict = parity.overall(changes, population)
@@ -85,7 +102,10 @@ def compute(change: ChangeRequest, now: datetime) -> Evidence:
         "any_offer": _any_offer(before, after, population),
         "reach": _reach(candidate, before, after),
         "segments": _segments(simulation, before, after),
+        "decisions": forecast.decisions(simulation),
+        "agreement": agreed.to_json(),
         "parity": [row.to_json() for rows in changes.values() for row in rows],
+        "shown_parity": [row.to_json() for row in _shown(groupings, simulation)],
         "score": score.to_json() if score else None,
         "session_rules": impact.session_rules(candidate.plan),
         "methods": dict(METHODS),
@@ -110,6 +130,26 @@ def _candidate(change: ChangeRequest) -> _Candidate:
         snapshot.content_hash(content),
         impact.plan_of(content),
     )
+
+
+def _about(change: ChangeRequest) -> frozenset[str]:
+    """The offers that the change is about; its decisions are looked at where they are shown."""
+    items = snapshot.items_of(change.items)
+    whole = {item.key for item in items if item.kind == "offer"}
+    part = {item.key.partition("/")[0] for item in items if item.kind in ("arm", "creative")}
+    aimed = {str(item.content["target"]) for item in items if item.content and item.content.get("scope") == "offer"}
+    return frozenset(whole | part | aimed)
+
+
+def _agreed(simulation: Simulation, now: datetime) -> Agreement:
+    """Raises Disagreement."""
+    agreed = impact.agreement(simulation, now)
+    if agreed.mismatches:
+        raise Disagreement(
+            f"{agreed.mismatches} of {agreed.decisions} decisions are not the engine's, so these numbers cannot be "
+            f"relied on: {'; '.join(agreed.examples)}"
+        )
+    return agreed
 
 
 def _require_model(content: snapshot.Content) -> None:
@@ -209,16 +249,21 @@ class _Scores:
         return {"sample": self.sample, "scored": self.scored}
 
 
-def _scores(candidate: _Candidate, now: datetime) -> _Scores:
-    """Parity of being in the top half by best propensity, among those who are eligible for any competing offer."""
-    plans = [plan for plan in (candidate.live, candidate.plan) if plan]
-    scores = impact.best_propensities(plans, now)
-    scored = ~np.isnan(scores.best[-1])
-    groupings = dataset.groupings(scores.customers[scored], now)
-    before, after = scores.best[0][scored], scores.best[-1][scored]
-    today = _top_half(before) if candidate.live and np.array_equal(~np.isnan(scores.best[0]), scored) else None
-    changes = parity.compare(SCORE, groupings, today, _top_half(after)) if len(after) else []
+def _scores(candidate: _Candidate, simulation: Simulation, groupings: Groupings) -> _Scores:
+    """Parity of being in the top half by best propensity, among those for whom any offer competes after the change."""
+    before, after = simulation.decided[0].best, simulation.decided[-1].best
+    scored = ~np.isnan(after)
+    groups = {name: one.among(simulation.sample[scored]) for name, one in groupings.items()}
+    today = _top_half(before[scored]) if candidate.live and np.array_equal(~np.isnan(before), scored) else None
+    changes = parity.compare(SCORE, groups, today, _top_half(after[scored])) if scored.any() else []
     return _Scores(changes, len(scored), int(scored.sum()))
+
+
+def _shown(groupings: Groupings, simulation: Simulation) -> list[Change]:
+    """Parity of being shown an offer at all; nobody's verdict."""
+    groups = {name: one.among(simulation.sample) for name, one in groupings.items()}
+    today = simulation.decided[0].shown if len(simulation.decided) > 1 else None
+    return parity.compare(SHOWN, groups, today, simulation.decided[-1].shown) if len(simulation.sample) else []
 
 
 def _top_half(best: impact.Floats) -> impact.Mask:

@@ -8,8 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from decisioning import jobs
+from decisioning.impact import Disagreement
 from decisioning.models import Job
-from fairness import audit, evidence, gate
+from fairness import audit, evidence, gate, proxies
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
 
@@ -21,13 +22,14 @@ def evidence_job(change_id: int) -> str:
 
 @shared_task(queue="fairness")
 def compute_evidence(change_id: int) -> None:
-    """The evidence of a change on the release in force. A candidate that cannot run ends the job with its faults."""
+    """The evidence of a change on the release in force. A candidate that cannot run, or a run that is not the engine's,
+    ends the job with its faults."""
     now = timezone.now()
     with (
-        contextlib.suppress(jobs.AlreadyRunning, InvalidContent),
-        jobs.running(evidence_job(change_id), {"change": change_id}, now),
+        contextlib.suppress(jobs.AlreadyRunning, InvalidContent, Disagreement),
+        jobs.running(evidence_job(change_id), {"change": change_id}, now) as job,
     ):
-        evidence.compute(ChangeRequest.objects.get(pk=change_id), now)
+        evidence.compute(ChangeRequest.objects.get(pk=change_id), now, jobs.reporter(job))
 
 
 @shared_task(queue="default")
@@ -38,6 +40,12 @@ def publish_due() -> None:
     for change_id in gate.publish_due(timezone.now()):
         if not Job.objects.filter(kind=evidence_job(change_id), started_at__gte=live).exists():
             compute_evidence.delay(change_id)
+
+
+@shared_task(queue="fairness")
+def measure_proxies() -> int:
+    """How much each attribute tells of each protected group; the number of figures."""
+    return proxies.measure(timezone.now())
 
 
 @shared_task(queue="fairness")

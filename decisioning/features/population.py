@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -149,12 +149,16 @@ def _levels(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def read_joined(statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The one row of a statement that joins many values to one; in binary, since bytes as text are twice as long."""
+    """The one row of a statement that joins many values to one."""
+    (row,) = read_all_joined(statement, parameters)
+    return row
+
+
+def read_all_joined(statement: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of such a statement, in binary: bytes as text are twice as long."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors bind in the client, as text
-        row = cursor.execute(statement, parameters, binary=True).fetchone()
-    assert row is not None  # an aggregate has one
-    return tuple(row)
+        return cursor.execute(statement, parameters, binary=True).fetchall()
 
 
 def _signalled(ids: NDArray[np.int64], now: datetime) -> dict[int, list[fold.Row]]:

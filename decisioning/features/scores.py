@@ -21,6 +21,7 @@ from decisioning.models import ScoreLayout
 from decisioning.propensity import precision
 
 _HEAD = struct.Struct(">QI")
+HEAD_BYTES = _HEAD.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,14 @@ def decode(content: bytes) -> Scores:
     """Raises ValueError where the bytes are no scores, UnknownLayout where nobody knows what they are of."""
     if len(content) < _HEAD.size:
         raise ValueError(f"{len(content)} bytes are no scores")
-    layout = _layout(_HEAD.unpack_from(content)[1])
+    made = layout(_HEAD.unpack_from(content)[1])
     values = precision.unpack(content[_HEAD.size :])
-    return Scores(layout.model, dict(zip(layout.keys, values, strict=True)))
+    return Scores(made.model, dict(zip(made.keys, values, strict=True)))
 
 
 @cache
-def _layout(number: int) -> Layout:
-    """Read once a process: a number always means the same."""
+def layout(number: int) -> Layout:
+    """Whose scores these are and of what; read once a process: a number always means the same. Raises UnknownLayout."""
     row = ScoreLayout.objects.filter(number=number).first()
     if row is None:
         raise UnknownLayout(f"{number:08x}")

@@ -114,13 +114,13 @@ def test_the_best_propensity_is_the_engine_s() -> None:
     )
     live = snapshot.live_row()
     assert live is not None
-    scores = impact.best_propensities([impact.plan_of(live.content)], now)
-    assert scores.customers.tolist() == ids
-    for best, pk in zip(scores.best[0].tolist(), ids, strict=True):
+    simulation = impact.simulate([impact.plan_of(live.content)], now)
+    assert simulation.customers[simulation.sample].tolist() == ids
+    for best, pk in zip(simulation.decided[0].best.tolist(), ids, strict=True):
         case = _alone(pk, now)
         propensity.apply(case)
         assert best == max(case.propensity, default=np.nan) or (np.isnan(best) and not len(case.propensity))
-    assert len(np.unique(scores.best[0])) > 10
+    assert len(np.unique(simulation.decided[0].best)) > 10
 
 
 def test_an_offer_without_competing_arms_is_nobody_s_any_offer() -> None:
@@ -169,6 +169,8 @@ def test_the_band_comes_from_the_score_and_else_from_the_bank() -> None:
         row = Customer.objects.create(external_id=f"B{index}", token=f"b{index}", known_at=NOW)
         FeatureRow.objects.create(customer_id=row.pk, group="credit_risk", version=1, occurred_at=NOW, known_at=NOW,
                                   values=known_values)  # fmt: skip
-    labels = impact.simulate([], NOW).segments["credit_score_band"]
+    labels = impact.simulate([impact.plan_of(snapshot.apply(snapshot.EMPTY, small_catalogue()))], NOW).segments[
+        "credit_score_band"
+    ]
     named = [labels.names[code] if code >= 0 else None for code in labels.codes]
     assert named == ["below_580", "580_669", "800_up", "740_799", None]

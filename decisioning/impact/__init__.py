@@ -1,0 +1,48 @@
+"""What a release would do to the population, before it is live: who is eligible, what they would be shown, what it is
+expected to bring. The engine's own stages, for many at once; it approves nothing."""
+
+from decisioning.impact.agreement import Agreement, Disagreement, agreement
+from decisioning.impact.expected import Estimate
+from decisioning.impact.people import People, read
+from decisioning.impact.reach import (
+    BANDS,
+    Floats,
+    Labels,
+    Mask,
+    Reach,
+    competing_offers,
+    eligible,
+    plan_of,
+    reach,
+    session_rules,
+)
+from decisioning.impact.scene import Scene, scene_for
+from decisioning.impact.simulation import Decided, Simulation, seed_of, simulate, simulate_people
+from decisioning.impact.stages import REASONS
+
+__all__ = [
+    "BANDS",
+    "REASONS",
+    "Agreement",
+    "Decided",
+    "Disagreement",
+    "Estimate",
+    "Floats",
+    "Labels",
+    "Mask",
+    "People",
+    "Reach",
+    "Scene",
+    "Simulation",
+    "agreement",
+    "competing_offers",
+    "eligible",
+    "plan_of",
+    "reach",
+    "read",
+    "scene_for",
+    "seed_of",
+    "session_rules",
+    "simulate",
+    "simulate_people",
+]
