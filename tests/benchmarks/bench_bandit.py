@@ -3,8 +3,10 @@
 The floor is one np.dot of two vectors of 8 numbers: what merely entering numpy costs on this machine.
 """
 
+import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
@@ -16,6 +18,7 @@ from decisioning.bandit.ranking import RankingWeights, blend, rank
 from decisioning.draws import arm_counter, normals
 
 ARM_COUNTS = (24, 50, 72, 150)
+MANDATES = 3
 DIMENSION, ARMS_PER_OFFER, LIMIT, TRIALS_PER_ARM = 8, 2, 3, 100
 KEY = 0x5EED_0F_C0FFEE
 
@@ -73,6 +76,27 @@ def steps(arm_count: int) -> dict[str, Callable[[], object]]:
     }
 
 
+def whole_decisions(arm_count: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A whole decision without a mandate, and the same with MANDATES of them; nobody is refused anything."""
+    from decisioning.decide import decide
+    from decisioning.plan import compile_release
+    from decisioning.types import DecisionRequest, Known
+    from tests import catalogue
+
+    content = catalogue.content(offers=arm_count // ARMS_PER_OFFER, creatives=ARMS_PER_OFFER)
+    plain = compile_release(catalogue.release(content), None)
+    for arm in sorted(content["arm"])[-MANDATES:]:
+        content["arm"][arm]["mandate"] = {"min_share": 0.1, "max_share": 0.3, "never_explore": ["payment_hardship"]}
+    mandated = compile_release(catalogue.release(content), None)
+    posterior = Posterior.empty(plain.priors, plain.dimension)
+    known = Known({"payment_hardship": False}, {}, frozenset({"marketing:web"}), False, {}, frozenset())
+    request = DecisionRequest(1, "s", "web", "home_banner", 1, datetime.now(UTC))
+    return (
+        lambda: decide(request, known, plain, posterior, KEY),
+        lambda: decide(request, known, mandated, posterior, KEY),
+    )
+
+
 def main() -> None:
     vector = np.linspace(0.0, 1.0, DIMENSION)
     floor = microseconds(lambda: np.dot(vector, vector))
@@ -84,8 +108,17 @@ def main() -> None:
         for name, step in steps(arm_count).items():
             cost = microseconds(step)
             rows.append(f"{arm_count:5}  {name:32} {cost:8.1f} {cost / floor:8.0f}")
+        without, mandated = (microseconds(step) for step in whole_decisions(arm_count))
+        rows.append(
+            f"{arm_count:5}  decide(), no mandate: {without:.0f} us; {MANDATES} mandates: {mandated:.0f} us, "
+            f"{mandated / without:.2f} times as long"
+        )
     sys.stdout.write("\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    django.setup()
     main()

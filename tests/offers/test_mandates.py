@@ -69,9 +69,9 @@ def test_every_shield_is_a_boolean_that_no_law_protects() -> None:
         (Mandate(0.2, 0.2), "Comes first in exactly 20\u202f% of the decisions in which it competes."),
         (
             Mandate(0.05, 0.3, 2000, datetime(2027, 3, 1, tzinfo=UTC), ("complaint_30d", "payment_hardship")),
-            "Comes first in at least 5\u202f% and at most 30\u202f% of the decisions in which it competes. Chosen to learn "
-            "at most 2,000 times a day while another arm promises more. Never explored on whoever has, or may have, "
-            "complaint in the last 30 days or payment hardship. Until 1 March 2027, 00:00 UTC.",
+            "Comes first in at least 5\u202f% and at most 30\u202f% of the decisions in which it competes. Chosen to "
+            "learn at most 2,000 times a day while another arm promises more. Never explored on whoever has, or may "
+            "have, complaint in the last 30 days or payment hardship. Until 1 March 2027, 00:00 UTC.",
         ),
         (Mandate(learning_budget=1), "Chosen to learn at most once a day while another arm promises more."),
         (Mandate(learning_budget=0), "Never chosen to learn."),
