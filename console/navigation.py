@@ -44,7 +44,7 @@ AREAS: Final = (
             ("Dead letters", "dead_letters", "see:dead_letters"),
         ),
     ),
-    ("Operations", (("Health", "health", "see:health"),)),
+    ("Operations", (("Health", "health", "see:health"), ("Roles", "roles", "see:roles"))),
 )
 
 

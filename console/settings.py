@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -73,9 +78,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "console.sessions.SessionRules",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
@@ -119,9 +127,40 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "/"
-SESSION_COOKIE_AGE = 8 * 60 * 60  # a working day
+# A password and a code of one's phone. The demo's sign-ins stay one step, unless somebody sets a phone up.
+REQUIRE_SECOND_FACTOR = _flag("REQUIRE_SECOND_FACTOR", default=not DEMO and not UNDER_DEMO)
+OTP_TOTP_ISSUER = "Candor"
+# A session ends after this time without a page, and after the hours whatever happens.
+SESSION_COOKIE_AGE = 60 * int(os.environ.get("SESSION_IDLE_MINUTES", "30"))
+SESSION_LENGTH = timedelta(hours=float(os.environ.get("SESSION_HOURS", "12")))
+# Five wrong passwords or codes for one name from one address, and both wait a quarter of an hour.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "console.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "console.lockout.address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # who signed in stands in the audit trail
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+# Proxies in front of the web server, each of which appends to X-Forwarded-For; without them the header is anybody's.
+TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
+# Single sign-on by OpenID Connect, where an issuer is named; see console/single_sign_on.py.
+OIDC_ISSUER = os.environ.get("OIDC_ISSUER", "").rstrip("/")
+OIDC_CLIENT_ID = os.environ.get("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = os.environ.get("OIDC_CLIENT_SECRET", "")
+OIDC_SCOPE = os.environ.get("OIDC_SCOPE", "openid profile email")
+OIDC_NAME = os.environ.get("OIDC_NAME", "single sign-on")  # on the button
+OIDC_USERNAME_CLAIM = os.environ.get("OIDC_USERNAME_CLAIM", "preferred_username")
+OIDC_ROLES_CLAIM = os.environ.get("OIDC_ROLES_CLAIM", "roles")
+# What the claim calls each role, as a JSON object such as {"CARDS-RISK-APPROVE": "risk_approver"}; else our own names.
+OIDC_ROLES: dict[str, str] = json.loads(os.environ.get("OIDC_ROLES") or "{}")
+if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
+    raise ImproperlyConfigured("OIDC_ISSUER is set: set OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too.")
 SESSION_COOKIE_SAMESITE = "Lax"
 # The demo speaks plain HTTP on this machine; everywhere else TLS ends at a proxy, which must set this header itself.
 HTTPS = _flag("HTTPS", default=not DEMO)
@@ -204,6 +243,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "materialise": {"task": "decisioning.tasks.materialise_population", "schedule": crontab(hour="0", minute="10")},
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},
     "fairness": {"task": "fairness.tasks.audit_decisions", "schedule": crontab(hour="3", minute="0")},
+    "proxies": {"task": "fairness.tasks.measure_proxies", "schedule": crontab(hour="3", minute="30")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
     "statistics": {"task": "decisioning.tasks.measure_features", "schedule": crontab(hour="4", minute="0")},
     "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},

@@ -2,11 +2,10 @@
 
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from console.bank import staff
+from console.account_urls import accounts
 from console.views import (
     arms,
     audit,
@@ -33,12 +32,7 @@ docs = csp_update({"style-src": [SELF, UNSAFE_INLINE], "img-src": [SELF, "data:"
 pages: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("search/", decisions.search, name="search"),
-    path(
-        "sign-in/",
-        LoginView.as_view(redirect_authenticated_user=True, extra_context={"is_demo": staff.is_demo}),
-        name="sign_in",
-    ),
-    path("sign-out/", LogoutView.as_view(next_page="sign_in"), name="sign_out"),
+    *accounts,
     path("offers/", offers.index, name="offers"),
     path("offers/new/", proposals.offer, name="offer_new"),
     path("offers/<slug:key>/", offers.detail, name="offer"),

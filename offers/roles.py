@@ -46,6 +46,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "justify": frozenset({COMPLIANCE}),
     "break_glass": frozenset({RISK_APPROVER, COMPLIANCE}),
     "discuss": _EVERYBODY,
+    # Roles are given outside of the lines that propose; and nobody gives one to themselves, see console.accounts.
+    "grant": frozenset({COMPLIANCE, OPERATOR}),
     "stop": _RISK | {COMPLIANCE, OPERATOR},
     "resume": frozenset({RISK_APPROVER, COMPLIANCE}),
     "see:offers": _EVERYBODY,
