@@ -9,19 +9,19 @@ DATA_MISSING = "DATA_MISSING"
 
 def apply(case: Case) -> None:
     """Refuse each offer whose terms or rules do not hold; the reason is the first failing rule's, in release order."""
-    for index, key in enumerate(case.plan.offers):
-        reason = unavailable(case.plan.release.offers[key], case)
+    plan, request, live, refuse = case.plan, case.request, case.live, case.refuse
+    for index in plan.bounded(request.channel, request.placement):
+        reason = unavailable(plan.release.offers[plan.offers[index]], case)
         if reason:
-            case.refuse(index, STAGE, reason)
-    for position, passed in enumerate(case.plan.passes(case.known.attributes)):
-        if passed is True:
-            continue
-        rule = case.plan.rules[position]
-        if not rule.in_force(case.request.now):
-            continue
-        reason = DATA_MISSING if passed is None else rule.reason_code
-        for offer in case.plan.rule_offers[position]:
-            case.refuse(offer, STAGE, reason, rule.key)
+            refuse(index, STAGE, reason)
+    for position, passed in plan.failures(case.known.attributes):
+        rule = plan.rules[position]
+        # Hundreds of rules fail a decision, and few have dates: a call for each would cost as much as the conditions.
+        if rule.starts_at is rule.ends_at is None or rule.in_force(request.now):
+            reason = DATA_MISSING if passed is None else rule.reason_code
+            for offer in plan.rule_offers[position]:
+                if live[offer]:
+                    refuse(offer, STAGE, reason, rule.key)
 
 
 def unavailable(offer: Offer, case: Case) -> str | None:

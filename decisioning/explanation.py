@@ -128,6 +128,7 @@ def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, 
 
 def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
     """Every rule on the offer, clause by clause with value and threshold, none left out."""
+    failures = dict(plan.failures(known.attributes))
     return [
         {
             "rule": rule.key,
@@ -135,7 +136,7 @@ def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
             "sentence": sentence(rule.when),
             "reason_code": rule.reason_code,
             "basis": rule.basis,
-            "passed": passed,
+            "passed": failures.get(position, True),
             "clauses": [
                 {
                     "attribute": clause.attribute, "operator": clause.op, "threshold": clause.threshold,
@@ -145,8 +146,8 @@ def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
                 for clause in trace(rule.when, known.attributes)
             ],
         }
-        for rule, offers, passed in zip(plan.rules, plan.rule_offers, plan.passes(known.attributes), strict=True)
-        if offer in offers
+        for position, rule in enumerate(plan.rules)
+        if offer in plan.rule_offers[position]
     ]  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from decisioning.bandit.posterior import ArmPrior, Posterior
 from decisioning.bandit.ranking import RankingWeights
 from decisioning.draws import arm_counter
 from decisioning.propensity.scoring import Prepared, PropensityModel
-from offers.conditions.evaluate import RulesEvaluator, compile_conditions
-from offers.types import Boost, ContextTerm, Mandate, Release, Rule
+from offers.conditions.evaluate import FailuresEvaluator, RulesEvaluator, compile_conditions, compile_failures
+from offers.types import Boost, ContextTerm, Mandate, Offer, Release, Rule
 
 Indices = NDArray[np.intp]
 
@@ -39,7 +39,7 @@ class Plan:
     mandates: Mapping[int, Mandate]  # by position of the competing arm in `arms`
     rules: tuple[Rule, ...]
     rule_offers: tuple[tuple[int, ...], ...]
-    passes: RulesEvaluator
+    failures: FailuresEvaluator  # the rules that a customer does not meet
     boosts: tuple[Boost, ...]
     boost_offers: tuple[Indices, ...]
     boosted: RulesEvaluator
@@ -54,6 +54,20 @@ class Plan:
         """The arms whose learning is capped a day."""
         return tuple(self.arms[arm] for arm, asked in self.mandates.items() if asked.learning_budget is not None)
 
+    @cached_property
+    def _bounded(self) -> dict[tuple[str, str], tuple[int, ...]]:
+        return {}
+
+    def bounded(self, channel: str, placement: str) -> tuple[int, ...]:
+        """Positions of the offers whose own terms may keep them from such a request: all others are on the channel and
+        on the placement, and have no dates. Found once for each pair."""
+        asked = channel, placement
+        if asked not in self._bounded:
+            self._bounded[asked] = tuple(
+                index for index, key in enumerate(self.offers) if _may_refuse(self.release.offers[key], *asked)
+            )
+        return self._bounded[asked]
+
     @property
     def dimension(self) -> int:
         return 1 + len(self.release.ranking.context)
@@ -62,6 +76,11 @@ class Plan:
         """A sentence from declared reasons: the rules that the offer's customers meet, and the wording that was chosen.
         Contributions are for the explanation: computing them costs more than the decision."""
         return self.reasons[arm]
+
+
+def _may_refuse(offer: Offer, channel: str, placement: str) -> bool:
+    dated = offer.starts_at is not None or offer.ends_at is not None
+    return dated or channel not in offer.channels or placement not in offer.placements
 
 
 def compile_release(release: Release, model: PropensityModel | None) -> Plan:
@@ -90,7 +109,7 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         mandates={index: mandate for index, mandate in asked.items() if mandate},
         rules=rules,
         rule_offers=tuple(_scope(release, offers, rule) for rule in rules),
-        passes=compile_conditions([rule.when for rule in rules]),
+        failures=compile_failures([rule.when for rule in rules]),
         boosts=boosts,
         boost_offers=tuple(np.array(_scope(release, offers, boost), dtype=np.intp) for boost in boosts),
         boosted=compile_conditions([boost.when for boost in boosts]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,11 @@ class Known:
     spent: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an offer ended: the stage, its reason code, and the rule or cap that decided (empty if the stage itself)."""
+class Refusal(NamedTuple):
+    """Why an offer ended: the stage, its reason code, and the rule or cap that decided (empty if the stage itself).
+
+    A named tuple, since a decision makes hundreds, at half the cost of a frozen dataclass each.
+    """
 
     offer: str
     stage: str

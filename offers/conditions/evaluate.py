@@ -6,6 +6,7 @@ as NaN, which fails every comparison, so that both expressions stay plain compar
 """
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,6 +17,8 @@ from offers.register import attribute
 Attributes = Mapping[str, object]
 Evaluator = Callable[[Attributes], bool | None]
 RulesEvaluator = Callable[[Attributes], tuple[bool | None, ...]]
+Failure = tuple[int, bool | None]  # the position of a condition, and its result: False or None
+FailuresEvaluator = Callable[[Attributes], list[Failure]]
 
 # How each operator says "is true" and "is false" of a value v and a constant c.
 _NUMBER_SOURCE: dict[Operator, tuple[str, str]] = {
@@ -99,43 +102,80 @@ def compile_conditions(conditions: Sequence[Condition]) -> RulesEvaluator:
     Values have the registered type; None, NaN and an absent name are missing. Each attribute is read once. Compile per
     release, not per customer.
     """
-    names = sorted(frozenset().union(*(attributes_of(condition) for condition in conditions)))
-    # The source holds generated names only: no attribute, operator or value of an author is ever written into it.
-    constants: dict[str, object] = {"nan": float("nan")}
-    variables = {name: f"v{index}" for index, name in enumerate(names)}
-    lines = ["def evaluate(attributes):", " get = attributes.get"]
-    for index, name in enumerate(names):
-        constants[f"n{index}"] = name
-        lines.append(f" v{index} = get(n{index})")
-        if attribute(name).type in _NUMERIC_TYPES:
-            lines.append(f" if v{index} is None: v{index} = nan")
-        else:
-            lines.append(f" if v{index} != v{index}: v{index} = None")
+    program = _Program(conditions)
     results = []
     for condition in conditions:
-        true, false = _source(condition, variables, constants)
+        true, false = program.source(condition)
         results.append(f"True if {true} else False if {false} else None")
-    lines.append(f" return ({''.join(f'{result}, ' for result in results)})")
-    exec(compile("\n".join(lines), "<conditions>", "exec"), constants)  # noqa: S102, six times faster than closures
-    return cast(RulesEvaluator, constants["evaluate"])
+    return cast(RulesEvaluator, program.function([f" return ({''.join(f'{result}, ' for result in results)})"]))
 
 
-def _source(condition: Condition, variables: Mapping[str, str], constants: dict[str, object]) -> tuple[str, str]:
-    """Return the expressions for "is true" and "is false" of a condition; bind its values in `constants`."""
-    if isinstance(condition, Clause):
-        constant = f"c{len(constants)}"
-        value = condition.value
-        constants[constant] = frozenset(value) if isinstance(value, tuple) and condition.op != "between" else value
-        table = _NUMBER_SOURCE if attribute(condition.attribute).type in _NUMERIC_TYPES else _TEXT_SOURCE
-        true, false = table[condition.op]
-        variable = variables[condition.attribute]
-        return true.format(v=variable, c=constant), false.format(v=variable, c=constant)
-    pairs = [_source(part, variables, constants) for part in condition.parts]
-    trues, falses = [true for true, _ in pairs], [false for _, false in pairs]
-    if condition.joiner == "all":
-        return f"({' and '.join(trues)})", f"({' or '.join(falses)})"
-    any_true, all_false = f"({' or '.join(trues)})", f"({' and '.join(falses)})"
-    return (any_true, all_false) if condition.joiner == "any" else (all_false, any_true)
+def compile_failures(conditions: Sequence[Condition]) -> FailuresEvaluator:
+    """Return one function from a customer's attributes to the conditions that are not true, by rising position.
+
+    The same answers as of `compile_conditions`, faster where there are many: what holds costs no more than the finding,
+    and a condition that stands there again is not evaluated again.
+    """
+    program = _Program(conditions)
+    lines = [" failed = []", " add = failed.append"]
+    standing, known = Counter(conditions), dict[Condition, str]()
+    for position, condition in enumerate(conditions):
+        false, none = program.bind((position, False)), program.bind((position, None))
+        if standing[condition] == 1:
+            is_true, is_false = program.source(condition)
+        else:
+            if condition not in known:
+                result = known[condition] = f"r{len(known)}"
+                true, untrue = program.source(condition)
+                lines.append(f" {result} = True if {true} else False if {untrue} else None")
+            is_true, is_false = known[condition], f"{known[condition]} is False"
+        lines.append(f" if not {is_true}: add({false} if {is_false} else {none})")
+    return cast(FailuresEvaluator, program.function([*lines, " return failed"]))
+
+
+class _Program:
+    """A function of a customer's attributes that is being written. Its source holds generated names only: no attribute,
+    operator or value of an author is ever written into it."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        names = sorted(frozenset[str]().union(*(attributes_of(condition) for condition in conditions)))
+        self._variables = {name: f"v{index}" for index, name in enumerate(names)}
+        self._constants: dict[str, object] = {"nan": float("nan")}
+
+    def bind(self, value: object) -> str:
+        """The generated name of a value."""
+        name = f"c{len(self._constants)}"
+        self._constants[name] = value
+        return name
+
+    def function(self, body: Sequence[str]) -> Callable[[Attributes], object]:
+        """Compile; each attribute is read once, before the body."""
+        lines = ["def evaluate(attributes):", " get = attributes.get"]
+        for name, variable in self._variables.items():
+            lines.append(f" {variable} = get({self.bind(name)})")
+            if attribute(name).type in _NUMERIC_TYPES:
+                lines.append(f" if {variable} is None: {variable} = nan")
+            else:
+                lines.append(f" if {variable} != {variable}: {variable} = None")
+        source = "\n".join([*lines, *body])
+        exec(compile(source, "<conditions>", "exec"), self._constants)  # noqa: S102, six times faster than closures
+        return cast(Callable[[Attributes], object], self._constants["evaluate"])
+
+    def source(self, condition: Condition) -> tuple[str, str]:
+        """Return the expressions for "is true" and "is false" of a condition, its values bound."""
+        if isinstance(condition, Clause):
+            value = condition.value
+            constant = self.bind(frozenset(value) if isinstance(value, tuple) and condition.op != "between" else value)
+            table = _NUMBER_SOURCE if attribute(condition.attribute).type in _NUMERIC_TYPES else _TEXT_SOURCE
+            variable = self._variables[condition.attribute]
+            true, false = (text.format(v=variable, c=constant) for text in table[condition.op])
+            return true, false
+        pairs = [self.source(part) for part in condition.parts]
+        trues, falses = [true for true, _ in pairs], [false for _, false in pairs]
+        if condition.joiner == "all":
+            return f"({' and '.join(trues)})", f"({' or '.join(falses)})"
+        any_true, all_false = f"({' or '.join(trues)})", f"({' and '.join(falses)})"
+        return (any_true, all_false) if condition.joiner == "any" else (all_false, any_true)
 
 
 def explain(condition: Condition, attributes: Attributes) -> Outcome:

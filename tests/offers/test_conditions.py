@@ -18,6 +18,7 @@ from offers.conditions import (
     clauses,
     compile_condition,
     compile_conditions,
+    compile_failures,
     explain,
     parse,
     to_json,
@@ -321,6 +322,18 @@ def test_rules_compiled_together_answer_as_alone() -> None:
     together = compile_conditions(rules)(customer)
     assert together == tuple(compile_condition(rule)(customer) for rule in rules) == (True, False, True, None)
     assert compile_conditions([])(customer) == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_failures_are_the_results_that_are_not_true_in_their_order(data: st.DataObject) -> None:
+    """Also where a condition stands there several times, which is then evaluated once."""
+    written = data.draw(st.lists(TREES, min_size=1, max_size=4))
+    rules = [parse(tree) for tree in data.draw(st.lists(st.sampled_from(written), max_size=8))]
+    for customer in data.draw(customers_for(Combination("all", tuple(map(parse, written))))):
+        results = compile_conditions(rules)(customer)
+        expected = [(position, passed) for position, passed in enumerate(results) if passed is not True]
+        assert compile_failures(rules)(customer) == expected
 
 
 def test_text_of_an_author_never_becomes_code() -> None:
