@@ -39,6 +39,8 @@ class Product(CatalogueItem):
 
 class Offer(CatalogueItem):
     product = models.SlugField(max_length=120, db_index=True)
+    starts_at = models.DateTimeField(null=True, db_index=True)
+    ends_at = models.DateTimeField(null=True, db_index=True)
 
 
 class Creative(CatalogueItem):

@@ -29,7 +29,7 @@ _LOCK = 0x72656C65617365  # "release": one publication at a time
 # Kind: its table, and the columns that are copied out of the content for lists and filters.
 TABLES: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
     "product": (Product, ()),
-    "offer": (Offer, ("product",)),
+    "offer": (Offer, ("product", "starts_at", "ends_at")),
     "creative": (Creative, ("offer",)),
     "arm": (Arm, ("offer",)),
     "rule": (EligibilityRule, ("scope", "target")),
@@ -79,7 +79,7 @@ def _update_table(item: dict[str, Any], release: Release, now: datetime) -> None
         return
     values = {
         "title": content["title"], "content": content, "live": True, "release": release, "updated_at": now,
-        **{column: content[column] for column in columns},
+        **{column: content.get(column) for column in columns},
     }  # fmt: skip
     if not rows.update(version=models.F("version") + 1, **values):
         table._default_manager.create(key=item["key"], version=1, **values)
