@@ -1,7 +1,6 @@
 """Claims about the rule language: its faults, its three-valued logic, its speed paths' agreement and its English."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from offers.conditions import (
     Clause,
     ClauseResult,
     Combination,
-    Condition,
     InvalidCondition,
     attributes_of,
     clauses,
@@ -25,84 +23,16 @@ from offers.conditions import (
     trace,
 )
 from offers.conditions.describe import clause_lines, difference, sentence, would_pass_if
-from offers.conditions.grammar import JOINERS, MAX_CLAUSES, MAX_DEPTH, OPERATORS
+from offers.conditions.grammar import MAX_CLAUSES, MAX_DEPTH, OPERATORS
 from offers.conditions.vectorise import CategoryColumn, columns_from_rows, evaluate_many
-from offers.register import Attribute, attribute, attributes
-
-Tree = dict[str, Any]
-
-
-def clause(name: str, op: str, value: object = None) -> Tree:
-    return {"attribute": name, "op": op} | ({} if value is None else {"value": value})
-
+from offers.register import Attribute, attributes
+from tests.arbitrary import TREES, Tree, clause, customers_for
 
 SCORE = clause("credit_score", ">=", 680)
 DEBT = clause("debt_to_income", "<=", 0.4)
 STATE = clause("state", "in", ["CA", "NY"])
 HELD = clause("cards_held", "contains_none_of", ["travel-gold"])
 ADULT = clause("is_21_or_over", "is", True)
-
-# Arbitrary conditions and customers over the whole register.
-
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "number": st.sampled_from([0, 0.25, 0.5, 1, 300, 680.5, 850]),
-    "integer": st.integers(0, 3),
-    "boolean": st.booleans(),
-    "set": st.sampled_from(["travel-gold", "cash-one", "student"]),
-}
-
-
-def plausible(declared: Attribute, value: float) -> float:
-    assert declared.bounds is not None
-    return min(max(value, declared.bounds[0]), declared.bounds[1])
-
-
-def one_value(declared: Attribute) -> st.SearchStrategy[Any]:
-    if declared.type == "category":
-        return st.sampled_from(declared.choices[:4] or ("CH", "US", "4511"))
-    if declared.type in ("number", "integer"):
-        return VALUES[declared.type].map(lambda value: plausible(declared, value))
-    return VALUES[declared.type]
-
-
-@st.composite
-def clause_trees(draw: st.DrawFn) -> Tree:
-    declared = draw(st.sampled_from(attributes(use="rule")))
-    op = draw(st.sampled_from(OPERATORS[declared.type]))
-    if op in ("is_known", "is_missing"):
-        return clause(declared.name, op)
-    if op == "between":
-        return clause(declared.name, op, sorted(draw(st.tuples(one_value(declared), one_value(declared)))))
-    if op in ("in", "not_in") or op.endswith("_of"):
-        return clause(declared.name, op, draw(st.lists(one_value(declared), min_size=1, max_size=3, unique=True)))
-    return clause(declared.name, op, draw(one_value(declared)))
-
-
-TREES = st.recursive(
-    clause_trees(),
-    lambda parts: st.builds(
-        lambda joiner, items: {joiner: items}, st.sampled_from(JOINERS), st.lists(parts, min_size=1, max_size=3)
-    ),
-    max_leaves=8,
-)
-MISSING = st.sampled_from([None, math.nan])
-
-
-@st.composite
-def customers_for(draw: st.DrawFn, condition: Condition) -> list[dict[str, object]]:
-    """Customers with a value, None, NaN or nothing at all for what the condition reads."""
-    customers: list[dict[str, object]] = []
-    for _ in range(draw(st.integers(1, 6))):
-        customer: dict[str, object] = {}
-        for name in sorted(attributes_of(condition)):
-            declared = attribute(name)
-            known = one_value(declared)
-            if declared.type == "set":
-                known = st.frozensets(known)
-            if draw(st.integers(0, 4)):
-                customer[name] = draw(known if draw(st.integers(0, 4)) else MISSING)
-        customers.append(customer)
-    return customers
 
 
 @settings(max_examples=400, deadline=None)
@@ -330,7 +260,7 @@ def test_failures_are_the_results_that_are_not_true_in_their_order(data: st.Data
     """Also where a condition stands there several times, which is then evaluated once."""
     written = data.draw(st.lists(TREES, min_size=1, max_size=4))
     rules = [parse(tree) for tree in data.draw(st.lists(st.sampled_from(written), max_size=8))]
-    for customer in data.draw(customers_for(Combination("all", tuple(map(parse, written))))):
+    for customer in data.draw(customers_for(*map(parse, written))):
         results = compile_conditions(rules)(customer)
         expected = [(position, passed) for position, passed in enumerate(results) if passed is not True]
         assert compile_failures(rules)(customer) == expected
