@@ -1,4 +1,4 @@
-"""Evidence as the review page shows it: the worst comparison first, and only the offers whose reach moves."""
+"""Evidence as the review page shows it: the answer in a line, then who gains and loses, the worst comparison first."""
 
 from __future__ import annotations
 
@@ -6,35 +6,138 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fairness.evidence import ANY_OFFER, SCORE
+from console.templatetags.console import amount, percent
+from decisioning.models import Job
+from fairness.evidence import ANY_OFFER, SCORE, SHOWN
+from fairness.tasks import evidence_job
 from fairness.thresholds import Verdict
-from offers.models import Evidence
+from offers.models import ChangeRequest, Evidence
 
-_WORST_FIRST: Final = (Verdict.FAIL, Verdict.WATCH, Verdict.TOO_LITTLE_DATA, Verdict.UNDEFINED, Verdict.PASS)
-_SUBJECTS: Final[Mapping[str, str]] = {ANY_OFFER: "any offer", SCORE: "top half by propensity"}
+_WORST_FIRST: Final = (
+    Verdict.FAIL, Verdict.WATCH, Verdict.TOO_LITTLE_DATA, Verdict.UNDEFINED, Verdict.NOT_COMPUTED, Verdict.PASS,
+)  # fmt: skip
+_SUBJECTS: Final[Mapping[str, str]] = {
+    ANY_OFFER: "any offer", SCORE: "top half by propensity", SHOWN: "being shown an offer",
+}  # fmt: skip
+_VERDICTS: Final[Mapping[str, str]] = {
+    Verdict.PASS: "fair lending passes",
+    Verdict.WATCH: "fair lending is to be watched",
+    Verdict.FAIL: "fair lending fails",
+    Verdict.TOO_LITTLE_DATA: "too little is known to judge fair lending",
+}
+PER: Final = 1_000  # customers, to whom expected responses and value are given
 
 
 def shown(row: Evidence) -> dict[str, Any]:
-    """The context of reviews/evidence.html."""
+    """The context of reviews/evidence.html. Evidence of before decisions were part of it has none."""
     content = row.content
     names = {offer["offer"]: offer["name"] for offer in content["reach"]}
     comparisons = sorted((_comparison(one, names) for one in content["parity"]), key=_order)
     moved = [offer for offer in content["reach"] if offer["gain"] or offer["lose"] or offer["before"] is None]
+    decisions = content.get("decisions")
     return {
         "verdict": row.verdict,
         "population": row.population,
         "computed_at": row.computed_at,
         "seconds": content["seconds"],
+        "headline": _headline(row, decisions),
         "any_offer": content["any_offer"],
         "moved": moved,
         "unmoved": len(content["reach"]) - len(moved),
         "bands": _moved_segments(content["segments"].get("credit_score_band", [])),
         "states": _moved_segments(content["segments"].get("state", [])),
+        "decisions": _decisions(decisions) if decisions else None,
+        "agreement": content.get("agreement"),
+        "shown_parity": [_comparison(one, names) for one in content.get("shown_parity", [])],
         "notable": [one for one in comparisons if one["verdict"] != Verdict.PASS],
         "passing": [one for one in comparisons if one["verdict"] == Verdict.PASS],
         "session_rules": content["session_rules"],
         "methods": content["methods"],
     }
+
+
+def computing(change: ChangeRequest) -> dict[str, Any] | None:
+    """How far the last computation of a change's evidence is, and why it ended where it failed; None if there is none.
+
+    `of` counts customers and is 0 before the first of them.
+    """
+    job = Job.objects.filter(kind=evidence_job(change.pk)).first()
+    if job is None:
+        return None
+    failed = job.message.partition(": ")[2] if job.status == Job.Status.FAILED else ""
+    share = job.done / job.total if job.total else 0.0
+    return {"running": job.status == Job.Status.RUNNING, "done": job.done, "of": job.total, "share": share,
+            "failed": failed}  # fmt: skip
+
+
+def _headline(row: Evidence, decisions: Mapping[str, Any] | None) -> str:
+    """Who gains, who loses, what it brings, whether it is fair: one sentence."""
+    verdict = _VERDICTS.get(row.verdict, "fair lending is not judged")
+    if not decisions or decisions["change"] is None:
+        totals = row.content["any_offer"]
+        return f"{amount(totals['after'])} of {amount(row.population)} customers qualify for an offer; {verdict}."
+    about = "in the sample " if decisions["sampled"] else ""
+    gain, lose, moved = decisions["gain"], decisions["lose"], decisions["moved"]
+    who = (
+        f"{amount(gain)} customers {about}gain an offer, {amount(lose)} lose it and {amount(moved)} are shown another"
+        if gain or lose or moved
+        else "Nobody is shown anything else than today"
+    )
+    before, change = decisions["before"]["value"]["mean"], decisions["change"]["value"]["mean"]
+    worth = "" if abs(change) < 1e-12 else (
+        f"; expected value {'rises' if change > 0 else 'falls'}"
+        f"{f' by {percent(abs(change) / before)}' if before else ''}"
+    )  # fmt: skip
+    return f"{who}{worth}; {verdict}."
+
+
+def _decisions(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts by offer with bars on one scale, what is expected of PER customers, and the segments that move."""
+    offers = [
+        {**row, "change": (row["after"] or 0) - (row["before"] or 0)}
+        for row in stored["offers"]
+        if row["before"] or row["after"]
+    ]
+    offers.sort(key=lambda row: (-abs(row["change"]), row["name"]))
+    return {
+        **stored,
+        "offers": offers,
+        "scale": max((abs(row["change"]) for row in offers), default=0),
+        "expected": [_expected(label, name, stored) for label, name in (("Responses", "response"), ("Value", "value"))],
+        "ended": _ended(stored),
+        "bands": _valued(stored["segments"].get("credit_score_band", [])),
+        "states": [row for row in _valued(stored["segments"].get("state", [])) if row["change"] or row["worth"]],
+        "per": PER,
+    }
+
+
+def _expected(label: str, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    sides = {side: stored[side][name] if stored[side] else None for side in ("before", "after", "change")}
+    times = {side: {end: number * PER for end, number in one.items()} if one else None for side, one in sides.items()}
+    ends = [one[end] for one in (times["before"], times["after"]) if one for end in ("low", "high")]
+    margin = (max(ends) - min(ends)) * 0.2 or 1.0
+    return {"label": label, **times, "scale": (min(ends) - margin, max(ends) + margin)}
+
+
+def _ended(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Customers without an offer, by reason."""
+    before, after = (stored[side]["ended"] if stored[side] else {} for side in ("before", "after"))
+    return [
+        {"reason": reason, "before": before.get(reason, 0), "after": after.get(reason, 0)}
+        for reason in sorted({*before, *after}, key=lambda one: -after.get(one, 0))
+    ]
+
+
+def _valued(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            **row,
+            "name": _band(row["name"]),
+            "change": row["after"] - row["before"],
+            "worth": round(row["value_after"] - row["value_before"], 2),
+        }
+        for row in segments
+    ]
 
 
 def _comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -64,8 +167,12 @@ def _order(one: Mapping[str, Any]) -> tuple[int, bool, float]:
 
 def _moved_segments(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        # "580_669" is a band from one number to the other.
-        {**row, "name": re.sub(r"(?<=\d)_(?=\d)", " to ", row["name"]), "change": row["after"] - row["before"]}
+        {**row, "name": _band(row["name"]), "change": row["after"] - row["before"]}
         for row in segments
         if row["after"] != row["before"]
     ]
+
+
+def _band(name: str) -> str:
+    """A band such as "580_669" goes from one number to the other."""
+    return re.sub(r"(?<=\d)_(?=\d)", " to ", name)

@@ -212,6 +212,12 @@ def local_time(moment: datetime | None, precision: str = "minutes") -> str:
 
 
 @register.filter
+def day_of(text: str | None) -> str:
+    """The day of a moment that a content holds as text: "1 March 2027", "" for none."""
+    return _day(datetime.fromisoformat(text).date(), timezone.localdate()) if text else ""
+
+
+@register.filter
 def short_hash(text: str) -> str:
     """A content hash as its first and last four digits; the page gives the whole in a title."""
     return text if len(text) <= 12 else f"{text[:4]}…{text[-4:]}"
@@ -275,6 +281,12 @@ def contribution(value: float, scale: float) -> dict[str, object]:
         "side": "for" if value >= 0 else "against",
         "title": _minus(f"{value:+.3f} in log odds"),
     }
+
+
+@register.inclusion_tag("partials/contribution.html")
+def shift(value: float, scale: float) -> dict[str, object]:
+    """A change of a count as a bar from the middle: to the right more, to the left fewer; `scale` is the largest."""
+    return {**contribution(value, scale), "title": f"{signed(value)}"}
 
 
 @register.inclusion_tag("partials/age.html")
