@@ -88,7 +88,7 @@ def test_each_refusal_is_the_first_rule_in_force_that_does_not_hold(data: st.Dat
     """Read off the rules one by one, without what is compiled for speed."""
     plan = plan_of(data.draw(st.lists(rules(), max_size=6)))
     for person in data.draw(people(plan)):
-        expected = {}
+        expected: dict[str, Refusal] = {}
         for rule in plan.rules:
             passed = explain(rule.when, person).passed
             for offer in plan.offers:
