@@ -27,7 +27,9 @@ class Page(Generic[M]):
         return len(self.rows)
 
 
-def paged(rows: QuerySet[M], request: HttpRequest, field: str = "id", *, descending: bool = True) -> Page[M]:
+def paged(
+    rows: QuerySet[M], request: HttpRequest, field: str = "id", *, descending: bool = True, size: int = SIZE
+) -> Page[M]:
     """The page of `rows` that `?after=` or `?before=` asks for, in the order of `field`, which must be unique.
 
     A key that is none is ignored: a mistyped address shows the first page.
@@ -39,8 +41,8 @@ def paged(rows: QuerySet[M], request: HttpRequest, field: str = "id", *, descend
     if bound is not None:
         rows = rows.filter(**{f"{field}__{step}": bound})
     ascending = descending == backwards
-    found = list(rows.order_by(field if ascending else f"-{field}")[: SIZE + 1])
-    more, found = len(found) > SIZE, found[:SIZE]
+    found = list(rows.order_by(field if ascending else f"-{field}")[: size + 1])
+    more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
     ends = (getattr(found[0], field), getattr(found[-1], field)) if found else (None, None)

@@ -1,37 +1,43 @@
-"""The catalogue: the list, and one offer with its reach, rules, arms and messages; proposals are in views.proposals."""
+"""The catalogue as it is live, one offer with everything that decides about it, and what is done to several at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Q, QuerySet
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
 
+from console import offer_list, offer_status
 from console.access import SignedInRequest, allowed
 from console.engine import engine
+from console.offer_status import STATUSES
 from console.paging import paged
-from console.reach import reached
+from console.proposing import propose
+from console.reach import Reached, reached
 from console.surfaces import surface
 from console.wording import channels, facts, terms
-from decisioning import activity
-from decisioning.activity import Activity, Standing
+from decisioning import activity, runtime
+from decisioning.activity import Activity, Belief
 from fairness.counts import GroupCounts
 from fairness.intervals import wilson_interval
 from offers import roles
+from offers.catalog import InvalidContent, Item
 from offers.conditions.describe import sentence
 from offers.conditions.grammar import parse
-from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer, Product
+from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer, Placement, Product
 from offers.types import CHANNELS
 
-STARVED_BELOW = 100  # trials under which an arm's interval says little
-STATUSES = ("live", "stopped", "retired")
+STARVED_BELOW: Final = 100  # trials under which an arm's interval says little
+MOST_CHOSEN: Final = 200  # offers that one proposal pauses: more nobody would review
 Rate = tuple[float, float, float]
-Stops = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Results:
     rate: Rate | None
 
 
-def results(standings: Iterable[Standing]) -> Results:
+def results(standings: Iterable[Belief]) -> Results:
     """What these arms have earned, with Wilson's interval: rewards lie in 0 to 1, so it is not too narrow."""
     rows = list(standings)
     trials, rewarded = sum(row.trials for row in rows), sum(row.rewarded for row in rows)
@@ -58,29 +64,17 @@ def scale_of(rates: Iterable[Rate | None]) -> tuple[float, float]:
     return 0.0, max((rate[2] for rate in rates if rate), default=0.1) * 1.1 or 0.1
 
 
-def arm_state(standing: Standing) -> str:
+def arm_state(standing: Belief) -> str:
     return "learning" if standing.trials >= STARVED_BELOW else "starved"
 
 
 @allowed("see:offers")
 def index(request: SignedInRequest) -> HttpResponse:
     """All offers, by key."""
-    filters = {name: request.GET.get(name, "").strip() for name in ("q", "status", "channel")}
-    live, recent, reach = engine(), activity.newest(), reached()
+    now, filters, live, recent = timezone.now(), offer_list.read(request), engine(), activity.newest()
     stops = live.stops if live else frozenset()
-    page = paged(_filtered(filters, stops), request, "key", descending=False)
-    by_offer = _by_offer(activity.standings(live.plan, live.posterior) if live else [])
-    keys = [offer.key for offer in page.rows]
-    changes = _open_changes(keys)
-    rows = [
-        {
-            **_row(offer, stops, results(by_offer.get(offer.key, [])), recent),
-            "reach": reach.of(offer.key),
-            "reach_share": reach.share_of(offer.key),
-            "open_change": changes.get(offer.key),
-        }
-        for offer in page.rows
-    ]
+    page = paged(offer_list.found(filters, stops, recent.offers, now), request, "key", descending=False)
+    rows = _rows(page.rows, live, recent, reached(), now)
     return render(
         request,
         "offers/list.html",
@@ -90,47 +84,57 @@ def index(request: SignedInRequest) -> HttpResponse:
             "filters": filters,
             "statuses": STATUSES,
             "channels": CHANNELS,
+            "products": Product.objects.filter(live=True).values_list("key", "title"),
+            "placements": Placement.objects.filter(live=True).values_list("key", "title"),
             "total": Offer.objects.filter(live=True).count(),
             "sample": recent.decisions,
             "rate_scale": scale_of(row["rate"] for row in rows),
             "may_propose": roles.may(request.user, "propose:offer"),
+            "may_pause": roles.may(request.user, "propose:arm"),
         },
     )
 
 
-def _filtered(filters: Mapping[str, str], stops: Stops) -> QuerySet[Offer]:
-    rows = Offer.objects.all()
-    if filters["q"]:
-        rows = rows.filter(Q(title__icontains=filters["q"]) | Q(key__icontains=filters["q"]))
-    if filters["channel"] in CHANNELS:
-        rows = rows.filter(content__channels__contains=[filters["channel"]])
-    if filters["status"] == "retired":
-        return rows.filter(live=False)
-    stopped = Q(key__in=_targets(stops, "offer")) | Q(product__in=_targets(stops, "product"))
-    everything = ("all", "") in stops
-    if filters["status"] == "stopped":
-        return rows.filter(live=True) if everything else rows.filter(stopped, live=True)
-    if filters["status"] == "live":
-        return rows.none() if everything else rows.filter(live=True).exclude(stopped)
-    return rows
+def _rows(
+    offers: list[Offer], live: runtime.Engine | None, recent: Activity, reach: Reached, now: datetime
+) -> list[dict[str, Any]]:
+    keys = [offer.key for offer in offers]
+    arms = _arms_of(keys)
+    beliefs = _beliefs(live, [arm for found in arms.values() for arm in found])
+    changes = _open_changes(keys)
+    stops = live.stops if live else frozenset()
+    return [
+        {
+            **_row(offer, results(beliefs.get(offer.key, [])), recent),
+            "status": offer_status.status_of(
+                offer, stops, paused=offer_status.is_paused(arms.get(offer.key, {}).values()), now=now
+            ),
+            "reach": reach.of(offer.key),
+            "reach_share": reach.share_of(offer.key),
+            "open_change": changes.get(offer.key),
+        }
+        for offer in offers
+    ]
 
 
-def _targets(stops: Stops, scope: str) -> list[str]:
-    return [target for kind, target in stops if kind == scope]
+def _arms_of(keys: list[str]) -> dict[str, dict[str, bool]]:
+    """The live arms of each offer: key, and whether it is paused."""
+    found: dict[str, dict[str, bool]] = {}
+    rows = Arm.objects.filter(offer__in=keys, live=True).values_list("offer", "key", "content__paused")
+    for offer, key, paused in rows:
+        found.setdefault(offer, {})[key] = bool(paused)
+    return found
 
 
-def _status(offer: Offer, stops: Stops) -> str:
-    if not offer.live:
-        return "retired"
-    halted = {("all", ""), ("product", offer.product), ("offer", offer.key)} & stops
-    return "stopped" if halted else "live"
-
-
-def _by_offer(standings: Iterable[Standing]) -> dict[str, list[Standing]]:
-    grouped: dict[str, list[Standing]] = {}
-    for row in standings:
-        grouped.setdefault(row.offer, []).append(row)
-    return grouped
+def _beliefs(live: runtime.Engine | None, arms: Iterable[str]) -> dict[str, list[Belief]]:
+    """What the bandit believes of these arms, by offer; a release that came between two queries may not have them."""
+    found: dict[str, list[Belief]] = {}
+    if live is None:
+        return found
+    known = [arm for arm in arms if arm in live.plan.release.arms]
+    for belief in activity.beliefs(live.plan, live.posterior, known):
+        found.setdefault(belief.offer, []).append(belief)
+    return found
 
 
 def _open_changes(keys: list[str]) -> dict[str, str]:
@@ -139,32 +143,86 @@ def _open_changes(keys: list[str]) -> dict[str, str]:
     return {key: reverse("review", args=[pk]) for key, pk in rows.values_list("key", "id")}
 
 
-def _row(offer: Offer, stops: Stops, earned: Results, recent: Activity) -> dict[str, Any]:
+def _row(offer: Offer, earned: Results, recent: Activity) -> dict[str, Any]:
     return {
         "key": offer.key,
         "name": offer.title,
         "href": reverse("offer", args=[offer.key]),
+        "funnel": funnel_of(offer.key),
         "facts": terms(offer.content),
-        "status": _status(offer, stops),
         "channels": channels(offer.content["channels"]),
         "share": recent.offers.get(offer.key, 0) / recent.with_offer if recent.with_offer else None,
         "rate": earned.rate,
         "trials": earned.trials,
         "value": offer.content["value"],
-        "ends_at": _moment(offer.content.get("ends_at")),
+        "starts_at": offer.starts_at,
+        "ends_at": offer.ends_at,
     }
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def funnel_of(key: str) -> str:
+    """Where it is told why an offer gets the traffic that it gets; empty on a site without that page."""
+    try:
+        return reverse("offer_funnel", args=[key])
+    except NoReverseMatch:
+        return ""
+
+
+@require_POST
+@allowed("see:offers")
+def chosen(request: SignedInRequest) -> HttpResponse:
+    """The ticked offers of the list: compare two, or propose that all arms of them pause or run again."""
+    keys = sorted(set(request.POST.getlist("offer")))
+    if "compare" in request.POST:
+        if len(keys) != 2:
+            messages.error(request, "Tick two offers to compare them.")
+            return redirect("offers")
+        query = QueryDict(mutable=True)
+        query.setlist("offer", keys)
+        return redirect(f"{reverse('offer_compare')}?{query.urlencode()}")
+    roles.require(request.user, "propose:arm")
+    paused = "pause" in request.POST
+    found = Offer.objects.filter(key__in=keys[:MOST_CHOSEN], live=True)
+    change = _pause(request, list(found), paused) if keys else None
+    if change is None:
+        nothing = "No arm of these is " + ("running." if paused else "paused.")
+        messages.error(request, nothing if keys else "Tick the offers first.")
+        return redirect("offers")
+    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
+    return redirect("review", change_id=change.pk)
+
+
+def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> ChangeRequest | None:
+    """One change of all arms that it concerns; None where there is none. A paused arm keeps what it has learned."""
+    keys = [offer.key for offer in found]
+    arms = [
+        arm for arm in Arm.objects.filter(offer__in=keys, live=True) if bool(arm.content.get("paused", False)) != paused
+    ]
+    if not arms:
+        return None
+    concerned = [offer for offer in found if offer.key in {arm.offer for arm in arms}]
+    what = concerned[0].title if len(concerned) == 1 else f"{len(concerned)} offers"
+    try:
+        return propose(
+            kind="arm",
+            key=concerned[0].key if len(concerned) == 1 else "several-offers",
+            title=f"{'Pause' if paused else 'Resume'} {what}",
+            rationale=", ".join(offer.title for offer in concerned),
+            items=[Item("arm", arm.key, {**arm.content, "paused": paused}) for arm in arms],
+            author=request.user,
+            now=timezone.now(),
+        )
+    except InvalidContent as refused:
+        messages.error(request, str(refused))
+        return None
 
 
 @allowed("see:offers")
 def detail(request: SignedInRequest, key: str) -> HttpResponse:
     offer = get_object_or_404(Offer.objects.select_related("release"), key=key)
-    live, recent, reach = engine(), activity.newest(), reached()
-    stops = live.stops if live else frozenset()
-    arms = [row for row in activity.standings(live.plan, live.posterior) if row.offer == key] if live else []
+    now, live, recent, reach = timezone.now(), engine(), activity.newest(), reached()
+    paused = _arms_of([key]).get(key, {})
+    arms = sorted(_beliefs(live, paused).get(key, []), key=lambda row: -row.mean)
     earned = results(arms)
     return render(
         request,
@@ -177,11 +235,17 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
                 "key": key,
                 "name": offer.title,
                 "version": offer.version,
-                "status": _status(offer, stops),
+                "status": offer_status.status_of(
+                    offer,
+                    live.stops if live else frozenset(),
+                    paused=offer_status.is_paused(paused.values()),
+                    now=now,
+                ),
                 "release": offer.release_id,
                 "updated_at": offer.updated_at,
-                "starts_at": _moment(offer.content.get("starts_at")),
-                "ends_at": _moment(offer.content.get("ends_at")),
+                "starts_at": offer.starts_at,
+                "ends_at": offer.ends_at,
+                "funnel": funnel_of(key),
             },
             "facts": facts(offer.content),
             "reach": {
@@ -196,32 +260,35 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
                 "rate": earned.rate,
                 "trials": earned.trials,
             },
-            "rules": _rules(offer),
-            "arms": _arms(key, arms, recent),
+            "rules": [rule_row(rule) for rule in rules_on(offer)],
+            "arms": _arms(key, arms, paused, recent),
             "rate_scale": scale_of([(row.low, row.mean, row.high) for row in arms]),
             **_creatives(key, offer.content["channels"], request.GET.get("creative", "")),
             "changes": _changes(key),
             "may_propose": offer.live and roles.may(request.user, "propose:offer"),
+            "may_set_terms": offer.live and roles.may(request.user, "propose:terms"),
         },
     )
 
 
-def _rules(offer: Offer) -> list[dict[str, Any]]:
+def rules_on(offer: Offer) -> list[EligibilityRule]:
+    """The live rules that decide on this offer, by key."""
     in_scope = Q(scope="all") | Q(scope="product", target=offer.product) | Q(scope="offer", target=offer.key)
-    return [
-        {
-            "title": rule.title,
-            "href": reverse("rule", args=[rule.key]),
-            "words": sentence(parse(rule.content["when"])),
-            "scope": rule.scope,
-            "reason_code": rule.content["reason_code"],
-            "basis": rule.content["basis"],
-        }
-        for rule in EligibilityRule.objects.filter(in_scope, live=True)
-    ]
+    return list(EligibilityRule.objects.filter(in_scope, live=True))
 
 
-def _arms(offer: str, standings: list[Standing], recent: Activity) -> list[dict[str, Any]]:
+def rule_row(rule: EligibilityRule) -> dict[str, Any]:
+    return {
+        "title": rule.title,
+        "href": reverse("rule", args=[rule.key]),
+        "words": sentence(parse(rule.content["when"])),
+        "scope": rule.scope,
+        "reason_code": rule.content["reason_code"],
+        "basis": rule.content["basis"],
+    }
+
+
+def _arms(offer: str, beliefs: list[Belief], paused: Mapping[str, bool], recent: Activity) -> list[dict[str, Any]]:
     names = dict(Arm.objects.filter(offer=offer, live=True).values_list("key", "title"))
     return [
         {
@@ -229,9 +296,9 @@ def _arms(offer: str, standings: list[Standing], recent: Activity) -> list[dict[
             "share": recent.share_of(row.arm),
             "trials": row.trials,
             "interval": (row.low, row.mean, row.high),
-            "state": arm_state(row),
+            "state": "paused" if paused.get(row.arm) else arm_state(row),
         }
-        for row in standings
+        for row in beliefs
     ]
 
 

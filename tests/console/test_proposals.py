@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from offers import roles
-from offers.models import ChangeRequest, EligibilityRule, Offer
+from offers.models import ChangeRequest, EligibilityRule
 from tests import living_bank
 from tests.living_bank import LivingBank
 
 pytestmark = pytest.mark.django_db
 
 WORDS = {"headline": "Twice the miles", "body": "Two miles a dollar.", "call_to_action": "See", "disclosure": "19.9 %"}
-OFFER = {
-    "title": "Summer card", "product": "card", "family": "travel", "legal_basis": "firm_offer", "rate": "19.9",
-    "fee": "0", "value": "120", "base_rate": "3", "benefit_rank": "1", "channels": ["web"], "placements": ["home"],
-    "change_title": "Add the summer card", "rationale": "Travel season.",
-}  # fmt: skip
 CLAUSE = {"c.0.joiner": "all", "c.0-0.attribute": "credit_score", "c.0-0.op": ">=", "c.0-0.value": "710"}
 RULE = {
     "title": "Summer floor", "scope": "offer", "target": "travel-plus", "reason_code": "SCORE_BELOW_FLOOR",
@@ -42,27 +36,6 @@ def signed_in(bank: LivingBank, who: str) -> Client:
 
 def words(channel: str) -> dict[str, str]:
     return {f"{channel}-{name}": text for name, text in WORDS.items()}
-
-
-def test_a_new_offer_is_proposed_with_its_message_and_arm(bank: LivingBank) -> None:
-    data: dict[str, Any] = {**OFFER, **words("web"), "submit": "1"}
-    answer = signed_in(bank, roles.MARKETING_AUTHOR).post(reverse("offer_new"), data)
-    change = ChangeRequest.objects.first()
-    assert change is not None
-    assert answer["Location"] == reverse("review", args=[change.pk])
-    assert (change.status, change.key) == ("submitted", "summer-card")
-    assert [(item["kind"], item["key"]) for item in change.items] == [
-        ("offer", "summer-card"), ("creative", "summer-card/main"), ("arm", "summer-card/main"),
-    ]  # fmt: skip
-    assert change.items[0]["content"]["facts"] == {"rate": 0.199, "fee": 0.0}
-    assert not Offer.objects.filter(key="summer-card").exists()
-
-
-def test_a_channel_without_words_is_not_proposed(bank: LivingBank) -> None:
-    data: dict[str, Any] = {**OFFER, **words("web"), "channels": ["web", "sms"], "submit": "1"}
-    answer = signed_in(bank, roles.MARKETING_AUTHOR).post(reverse("offer_new"), data)
-    assert "The words for sms are missing." in answer.content.decode()
-    assert ChangeRequest.objects.filter(kind="offer").count() == 0
 
 
 def test_a_change_of_an_offer_holds_only_what_changed(bank: LivingBank) -> None:
