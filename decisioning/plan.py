@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from offers.conditions.evaluate import FailuresEvaluator, RulesEvaluator, compil
 from offers.types import Boost, ContextTerm, Mandate, Offer, Release, Rule
 
 Indices = NDArray[np.intp]
+Scopes = Mapping[tuple[str, str], tuple[int, ...]]  # positions of the offers that a scope and a target cover
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +97,9 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
     asked = {index: release.arms[arm].mandate for index, arm in enumerate(arms) if competes[index]}
     prepared = model.prepare_release(release) if model else None
     ranking = release.ranking
+    scopes = _scopes(release, offers)
+    rule_offers = tuple(_covered(scopes, rule) for rule in rules)
+    met = Counter(chain.from_iterable(rule_offers))
     return Plan(
         release=release,
         model=model,
@@ -108,10 +114,10 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         competes=np.array(competes, dtype=np.bool_),
         mandates={index: mandate for index, mandate in asked.items() if mandate},
         rules=rules,
-        rule_offers=tuple(_scope(release, offers, rule) for rule in rules),
+        rule_offers=rule_offers,
         failures=compile_failures([rule.when for rule in rules]),
         boosts=boosts,
-        boost_offers=tuple(np.array(_scope(release, offers, boost), dtype=np.intp) for boost in boosts),
+        boost_offers=tuple(np.array(_covered(scopes, boost), dtype=np.intp) for boost in boosts),
         boosted=compile_conditions([boost.when for boost in boosts]),
         prepared=prepared,
         weights=RankingWeights(
@@ -119,23 +125,34 @@ def compile_release(release: Release, model: PropensityModel | None) -> Plan:
         ),
         priors={arm.key: ArmPrior(arm.prior_mean, arm.prior_strength) for arm in release.arms.values()},
         context=context_reader(ranking.context),
-        reasons={arm: _reason(release, arm) for arm in arms},
+        reasons={arm: _reason(release, arm, met[position[release.arms[arm].offer]]) for arm in arms},
     )
 
 
-def _reason(release: Release, arm: str) -> str:
+def _reason(release: Release, arm: str, met: int) -> str:
     offer = release.offers[release.arms[arm].offer]
     creative = release.creatives[release.arms[arm].creative]
-    met = sum(release.covers(rule, offer.key) for rule in release.rules.values())
     rules = {0: "no eligibility rule applies to it", 1: "its one eligibility rule is met"}.get(
         met, f"all {met} of its eligibility rules are met"
     )
     return f"{offer.name}: {rules}; ranked by expected response and what was learned of the wording {creative.name}."
 
 
-def _scope(release: Release, offers: Sequence[str], rule: Rule | Boost) -> tuple[int, ...]:
-    """Positions of the offers that a rule or a boost covers."""
-    return tuple(index for index, key in enumerate(offers) if release.covers(rule, key))
+def _covered(scopes: Scopes, rule: Rule | Boost) -> tuple[int, ...]:
+    return scopes.get((rule.scope, "" if rule.scope == "all" else rule.target), ())
+
+
+def _scopes(release: Release, offers: Sequence[str]) -> Scopes:
+    """Positions of the offers that each scope and target covers, as Release.covers says it of one offer: asked for each
+    pair of a rule and an offer, thousands of both would keep a release from going live in a second."""
+    products: dict[tuple[str, str], list[int]] = {}
+    for index, key in enumerate(offers):
+        products.setdefault(("product", release.offers[key].product), []).append(index)
+    return {
+        ("all", ""): tuple(range(len(offers))),
+        **{scope: tuple(covered) for scope, covered in products.items()},
+        **{("offer", key): (index,) for index, key in enumerate(offers)},
+    }
 
 
 def context_reader(terms: Sequence[ContextTerm]) -> Callable[[Mapping[str, Any]], NDArray[np.float64]]:
