@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from offers.conditions.grammar import KNOWN_OPERATORS, OPERATORS, Fault, Operator
-from offers.register import ATTRIBUTES, GROUPS, Attribute, attributes
+from offers.register import ATTRIBUTES, GROUPS, Attribute, Use, attributes
 
 Tree = dict[str, Any]
 
@@ -39,6 +39,7 @@ LABELS: Final[Mapping[Operator, str]] = {
 _LISTS: Final = ("in", "not_in", "contains_none_of", "contains_any_of", "contains_all_of")
 _FIRST: Final = "credit_score"
 START: Final[Tree] = {"all": [{"attribute": _FIRST, "op": ">=", "value": 680}]}
+START_OF_BOOST: Final[Tree] = {"all": [{"attribute": "tenure_months", "op": ">=", "value": 12}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,12 @@ class Node:
     fault: str = ""
 
 
-def attribute_choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """What a rule may read, by group: (name, meaning)."""
+def attribute_choices(use: Use) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a rule (or a boost) may read, by group: (name, meaning)."""
     return [
-        (group.meaning, [(declared.name, declared.meaning) for declared in attributes(use="rule", group=name)])
+        (group.meaning, [(declared.name, declared.meaning) for declared in attributes(use=use, group=name)])
         for name, group in GROUPS.items()
-        if attributes(use="rule", group=name)
+        if attributes(use=use, group=name)
     ]
 
 
@@ -99,13 +100,13 @@ def _value(declared: Attribute, op: Operator, text: str) -> Any:
     if op in _LISTS:
         return [item.strip() for item in text.split(",") if item.strip()]
     if op == "between":
-        return [_number(part) for part in re.split(r"\s+(?:and|to)\s+|[,;]", text)]
+        return [number_of(part) for part in re.split(r"\s+(?:and|to)\s+|[,;]", text)]
     if declared.type in ("number", "integer"):
-        return _number(text)
+        return number_of(text)
     return text if not declared.choices or text in declared.choices else declared.choices[0]
 
 
-def _number(text: str) -> float | int | str:
+def number_of(text: str) -> float | int | str:
     """A number as people write it: "40 %" is 0.4."""
     bare = text.strip()
     share = bare.endswith("%")

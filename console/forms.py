@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
 from django.forms import BoundField
-
-from offers.models import Offer, Product
 
 SCOPES: Final = (("all", "all offers"), ("product", "one product"), ("offer", "one offer"))
 
@@ -43,47 +41,12 @@ def midnight(day: Any, before: str | None) -> str | None:
     return before if before and before.startswith(day.isoformat()) else f"{day.isoformat()}T00:00:00+00:00"
 
 
-class RuleForm(ProposalForm):
-    """What a rule is called, what it covers, and what a refusal says; its condition is in console.condition_form."""
+class ApprovalForm(forms.Form):
+    """An approval of exactly the content that was seen, now or for later (UTC)."""
 
-    title = forms.CharField(label="Name", max_length=200)
-    scope = forms.ChoiceField(choices=SCOPES, label="Covers")
-    target = forms.ChoiceField(required=False, label="Which product or offer")
-    reason_code = forms.RegexField(
-        regex=r"^[A-Z][A-Z0-9_]{2,39}$", help_text="Stands in every refusal, for example SCORE_BELOW_FLOOR."
-    )
-    basis = forms.CharField(max_length=200, help_text="The regulation or policy that asks for it.")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        target = self.fields["target"]
-        assert isinstance(target, forms.ChoiceField)
-        target.choices = [
-            ("", "–"),
-            ("products", list(Product.objects.filter(live=True).values_list("key", "title"))),
-            ("offers", list(Offer.objects.filter(live=True).values_list("key", "title"))),
-        ]
-
-    @property
-    def policy(self) -> list[BoundField]:
-        return self.bound(("title", "scope", "target", "reason_code", "basis"))
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        scope, target = cleaned.get("scope"), cleaned.get("target")
-        table = {"product": Product, "offer": Offer}.get(scope or "")
-        if table and not table._default_manager.filter(key=target, live=True).exists():
-            self.add_error("target", f"Choose the {scope} that it covers.")
-        return cleaned
-
-    def content(self, when: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-        given = self.cleaned_data
-        return {
-            **(before or {}),
-            **{name: given[name] for name in ("title", "scope", "reason_code", "basis")},
-            "target": "" if given["scope"] == "all" else given["target"],
-            "when": when,
-        }
+    content_hash = forms.CharField(max_length=64)
+    comment = forms.CharField(max_length=2000, required=False)
+    go_live_at = forms.DateTimeField(required=False)
 
 
 class ReasonForm(forms.Form):

@@ -6,9 +6,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from console.account_urls import accounts
+from console.catalogue_urls import catalogue
 from console.views import (
     arms,
     audit,
+    boosts,
     customers,
     dead_letters,
     decisions,
@@ -16,9 +18,11 @@ from console.views import (
     features,
     health,
     home,
+    policies,
     quality,
     releases,
     reviews,
+    rule_editor,
     rules,
 )
 
@@ -34,15 +38,24 @@ pages: list[URLPattern | URLResolver] = [
     *catalogue,
     path("arms/", arms.leaderboard, name="arms"),
     path("rules/", rules.index, name="rules"),
-    path("rules/new/", rules.edit, name="rule_new"),
+    path("rules/new/", rule_editor.rule, name="rule_new"),
     path("rules/<slug:key>/", rules.detail, name="rule"),
-    path("rules/<slug:key>/edit/", rules.edit, name="rule_edit"),
+    path("rules/<slug:key>/edit/", rule_editor.rule, name="rule_edit"),
+    path("boosts/", boosts.index, name="boosts"),
+    path("boosts/new/", rule_editor.boost, name="boost_new"),
+    path("boosts/<slug:key>/edit/", rule_editor.boost, name="boost_edit"),
+    path("policies/", policies.index, name="policies"),
+    path("policies/contact/<slug:key>/edit/", policies.contact, name="contact_policy_edit"),
+    path("policies/ranking/<slug:key>/edit/", policies.ranking, name="ranking_edit"),
     path("reviews/", reviews.inbox, name="reviews"),
     path("reviews/<int:change_id>/", reviews.detail, name="review"),
     path("reviews/<int:change_id>/evidence/", reviews.evidence, name="review_evidence"),
     path("reviews/<int:change_id>/approve/", reviews.approve, name="review_approve"),
     path("reviews/<int:change_id>/reject/", reviews.reject, name="review_reject"),
     path("reviews/<int:change_id>/send-back/", reviews.send_back, name="review_send_back"),
+    path("reviews/<int:change_id>/discuss/", reviews.discuss, name="review_discuss"),
+    path("reviews/<int:change_id>/break-glass/", reviews.break_glass, name="review_break_glass"),
+    path("reviews/<int:change_id>/reopen/", reviews.reopen, name="review_reopen"),
     path("reviews/<int:change_id>/justify/", reviews.justify, name="review_justify"),
     path("reviews/<int:change_id>/submit/", reviews.submit, name="review_submit"),
     path("reviews/<int:change_id>/withdraw/", reviews.withdraw, name="review_withdraw"),

@@ -44,3 +44,23 @@ class FairnessAudit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stage} {self.computed_at:%Y-%m-%d %H:%M}"
+
+
+class ProxyStrength(models.Model):
+    """How much one attribute tells of one protected group, as of the last measurement. Aggregates only."""
+
+    attribute = models.CharField(max_length=60)
+    protected = models.CharField(max_length=30)
+    group = models.CharField(max_length=60)
+    auc = models.FloatField()
+    people = models.PositiveIntegerField()  # in and outside of the group, together
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["attribute", "-auc"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_strength_per_group", fields=["attribute", "protected", "group"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attribute} of {self.group}"

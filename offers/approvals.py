@@ -46,10 +46,21 @@ def _expect(change: ChangeRequest, *allowed: str) -> None:
 
 def _checker(change: ChangeRequest, checker: User, action: str) -> None:
     """The checker holds a role that may approve every kind in the change, and is not its author."""
-    for kind in sorted({change.kind} | {item["kind"] for item in change.items}):
+    for kind in sorted(kinds_to_check(change)):
         roles.require(checker, f"{action}:{kind}")
     if checker.pk == change.author_id:
         raise SelfApproval(f"{checker.get_username()} wrote this change, so somebody else must check it")
+
+
+def kinds_to_check(change: ChangeRequest) -> frozenset[str]:
+    """The kinds that its checker must be allowed to approve. What is rolled back to was approved before, each item."""
+    items = [] if change.kind == "rollback" else [item["kind"] for item in change.items]
+    return frozenset((change.kind, *items))
+
+
+def may_check(change: ChangeRequest, person: User) -> bool:
+    """Whether a role of the person may approve every kind in the change, whoever wrote it."""
+    return all(roles.may(person, f"approve:{kind}") for kind in kinds_to_check(change))
 
 
 def _record(change: ChangeRequest, action: str, by: User, now: datetime, comment: str = "") -> None:

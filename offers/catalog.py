@@ -325,8 +325,14 @@ def _not_of_release(key: str, items: Sequence[Item]) -> list[Fault]:
     ]
 
 
-def revise(change: ChangeRequest, *, items: Sequence[Item], author: User, now: datetime) -> ChangeRequest:
-    """Replace the items of one's own draft. Raises NotAllowed, InvalidContent, or WrongStatus by the trigger."""
+def revise(
+    change: ChangeRequest, *, items: Sequence[Item], author: User, now: datetime, title: str = "",
+    rationale: str | None = None,
+) -> ChangeRequest:
+    """Replace the items of one's own draft, and its words where they are given.
+
+    Raises NotAllowed, InvalidContent, or WrongStatus by the trigger.
+    """
     if author.pk != change.author_id:
         raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
     if change.kind == "rollback":
@@ -339,7 +345,9 @@ def revise(change: ChangeRequest, *, items: Sequence[Item], author: User, now: d
         raise InvalidContent(faults)
     change.items = [item.to_json() for item in items]
     change.content_hash = canonical.digest(change.items)
-    change.save(update_fields=["items", "content_hash"])
+    change.title = title or change.title
+    change.rationale = change.rationale if rationale is None else rationale
+    change.save(update_fields=["items", "content_hash", "title", "rationale"])
     audit.record(
         actor=author.get_username(), action="change.revised", subject=f"change {change.pk}",
         detail={"hash": change.content_hash}, now=now,

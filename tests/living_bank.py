@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from decisioning import credentials, dead_letters, decision_log, learn, outcomes, rebuild, runtime, serve
+from decisioning import credentials, dead_letters, decision_log, learn, outcomes, rebuild, runtime, sample, serve
 from decisioning.events import Rejection
 from decisioning.models import Customer
 from decisioning.streams.source import Message
@@ -40,6 +40,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     """Committed or rolled back as the caller's test decides. Only who signs in through the page needs passwords: their
     hashes are slow on purpose."""
     runtime.forget()
+    sample.forget()
     credentials.forget()
     now = timezone.now()
     people = {name: _person(name, passwords) for role in roles.ROLES for name in (role, f"{role}-2")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -17,21 +17,24 @@ from django.views.decorators.http import require_POST
 
 from console import differences
 from console.access import SignedInRequest, allowed
-from console.evidence_view import shown
-from console.forms import ReasonForm
+from console.evidence_view import computing, shown
+from console.forms import ApprovalForm, ReasonForm
 from console.paging import paged
 from console.proposing import ask_for_evidence
+from console.studio import tested_row
+from console.templatetags.console import local_time
 from console.waiting import changes_waiting_for
 from fairness import gate
 from fairness.evidence import candidate_content
 from fairness.thresholds import FOUR_FIFTHS, Verdict
-from offers import approvals, roles, snapshot
+from offers import approvals, golden, roles, snapshot
+from offers.catalog import requirement
 from offers.models import ChangeRequest, Evidence, Release
 
 SCALE = (0.4, 1.4)  # of impact ratios
 Status = ChangeRequest.Status
 # What the domain refuses although the person may act at all: said on the page, not as a 403.
-_REFUSALS = (gate.NoEvidence, gate.FairnessFailed, ValueError, LookupError)
+_REFUSALS = (gate.NoEvidence, gate.NotBroken, gate.FairnessFailed, ValueError, LookupError)
 
 
 @allowed("see:reviews")
@@ -80,8 +83,47 @@ def detail(request: SignedInRequest, change_id: int) -> HttpResponse:
             **evidence,
             "may": _may(change, request.user, evidence["evidence"]),
             "why_not": _why_not(change, request.user, evidence),
+            "approvers": _approvers(change),
+            "golden": _golden(change),
+            "discussion": change.discussion.select_related("author"),
+            "scheduled": approvals.is_scheduled(change),
+            "held_because": gate.held_because(change),
+            "edit_href": _edit_href(change),
         },
     )
+
+
+def _approvers(change: ChangeRequest) -> list[tuple[str, list[str]]]:
+    """For each kind in the change, the roles that may approve it."""
+    return [
+        (kind, [roles.ROLES[role] for role in roles.ROLES if role in roles.PERMISSIONS[f"approve:{kind}"]])
+        for kind in sorted(approvals.kinds_to_check(change))
+    ]
+
+
+def _golden(change: ChangeRequest) -> list[dict[str, Any]]:
+    """The golden tests of the rules in this change, run again; and what the change takes out of the live ones."""
+    live = snapshot.live_row()
+    before = live.content["rule"] if live else {}
+    return [_tests_of(item, before.get(item["key"], {})) for item in change.items if item["kind"] == "rule"]
+
+
+def _tests_of(item: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    content = item["content"] or {}
+    tests, known = content.get("tests", []), before.get("tests", [])
+    return {
+        "rule": item["key"],
+        "tests": [tested_row(test) for test in golden.run(requirement(content), tests)] if tests else [],
+        "dropped": [test["name"] for test in known if test not in tests] if item["content"] else [],
+    }
+
+
+def _edit_href(change: ChangeRequest) -> str:
+    """Where its author edits the content again."""
+    page = {"rule": "rule_edit", "boost": "boost_edit", "contact_policy": "contact_policy_edit"}.get(change.kind)
+    if page is None or len(change.items) != 1 or change.items[0]["content"] is None:
+        return ""
+    return f"{reverse(page, args=[change.key])}?change={change.pk}"
 
 
 def _href(kind: str, key: str) -> str:
@@ -95,13 +137,15 @@ def _href(kind: str, key: str) -> str:
 
 def _evidence(change: ChangeRequest) -> dict[str, Any]:
     """The newest evidence on this content; while it is in review, whether it still covers what approval would make."""
-    row = Evidence.objects.filter(change=change, content_hash=change.content_hash).first()
+    rows = Evidence.objects.filter(change=change, content_hash=change.content_hash)
+    row = rows.exclude(verdict=Verdict.NOT_COMPUTED).first()
     in_review = change.status == Status.SUBMITTED
     stale = bool(row and in_review and row.candidate_hash != snapshot.content_hash(candidate_content(change)))
     return {
         "evidence": shown(row) if row else None,
         "stale": stale,
         "computing": in_review and row is None,
+        "job": computing(change),
         "scale": SCALE,
         "threshold": FOUR_FIFTHS,
     }
@@ -110,20 +154,22 @@ def _evidence(change: ChangeRequest) -> dict[str, Any]:
 def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -> dict[str, bool]:
     """Which buttons stand on the page; the domain decides again when one is pressed."""
     own, status = change.author_id == person.pk, change.status
-    checks = status == Status.SUBMITTED and not own and _may_check(change, person)
+    submitted = status == Status.SUBMITTED
+    checks = submitted and not own and approvals.may_check(change, person)
     failing = bool(evidence) and evidence is not None and Verdict(evidence["verdict"]).blocks
+    breaks = submitted and not own and evidence is None and roles.may(person, "break_glass")
     return {
         "approve": checks and evidence is not None and (not failing or change.justified_by_id not in (None, person.pk)),
+        "break_glass": breaks and change.broken_by_id is None,
+        "break_through": breaks and checks and change.broken_by_id not in (None, person.pk),
         "reject": checks,
         "justify": status == Status.SUBMITTED and failing and not own and roles.may(person, "justify"),
         "compute": status == Status.SUBMITTED and (checks or own),
         "submit": own and status == Status.DRAFT,
-        "withdraw": own and status in (Status.DRAFT, Status.SUBMITTED),
+        "reopen": own and submitted,
+        "withdraw": own and (status in (Status.DRAFT, Status.SUBMITTED) or approvals.is_scheduled(change)),
+        "discuss": roles.may(person, "discuss"),
     }
-
-
-def _may_check(change: ChangeRequest, person: User) -> bool:
-    return all(roles.may(person, f"approve:{kind}") for kind in {change.kind, *(item["kind"] for item in change.items)})
 
 
 def _why_not(change: ChangeRequest, person: User, seen: dict[str, Any]) -> str:
@@ -132,7 +178,7 @@ def _why_not(change: ChangeRequest, person: User, seen: dict[str, Any]) -> str:
         return ""
     if change.author_id == person.pk:
         return "You wrote it, so somebody else must check it."
-    if not _may_check(change, person):
+    if not approvals.may_check(change, person):
         return "Your role does not approve changes of this kind."
     if seen["evidence"] is None:
         return "Its effect is not computed yet."
@@ -146,7 +192,7 @@ def evidence(request: SignedInRequest, change_id: int) -> HttpResponse:
     """The evidence part alone, for a page that waits for it; a POST asks for it to be computed."""
     change = get_object_or_404(ChangeRequest, pk=change_id)
     if request.method == "POST":
-        if not (change.author_id == request.user.pk or _may_check(change, request.user)):
+        if not (change.author_id == request.user.pk or approvals.may_check(change, request.user)):
             raise PermissionError("only its author or its checker has the effect of a change computed")
         if ask_for_evidence(change.pk):
             messages.info(request, "The effect is being computed; it stands here in a moment.")
@@ -161,7 +207,7 @@ def _step(
 ) -> HttpResponse:
     """One step of maker or checker, with what came of it as a message on the proposal's page."""
     if reason == "":
-        messages.error(request, "Say why, so that the author can act on it.")
+        messages.error(request, "Say why, in words: nothing was changed.")
         return redirect("review", change_id=change_id)
     try:
         with transaction.atomic():
@@ -183,15 +229,64 @@ def _reason(request: SignedInRequest) -> str:
 @require_POST
 @allowed("see:reviews")
 def approve(request: SignedInRequest, change_id: int) -> HttpResponse:
+    """Approve now, or for the moment that was given."""
+    form = ApprovalForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was changed: the time to go live is no date and time.")
+        return redirect("review", change_id=change_id)
+    given = form.cleaned_data
+
     def act() -> str:
-        release = gate.approve(
-            change_id,
-            checker=request.user,
-            content_hash=request.POST.get("content_hash", ""),
-            now=timezone.now(),
-            comment=request.POST.get("comment", ""),
-        )
-        return f"Approved: live as release {release.number}."
+        signed: dict[str, Any] = {
+            "checker": request.user, "content_hash": given["content_hash"], "now": timezone.now(),
+            "comment": given["comment"],
+        }  # fmt: skip
+        if given["go_live_at"]:
+            gate.schedule(change_id, go_live_at=given["go_live_at"], **signed)
+            return f"Approved: it goes live {local_time(given['go_live_at'])}, if its evidence still allows it then."
+        return f"Approved: live as release {gate.approve(change_id, **signed).number}."
+
+    return _step(request, change_id, act)
+
+
+@require_POST
+@allowed("discuss")
+def discuss(request: SignedInRequest, change_id: int) -> HttpResponse:
+    reason = _reason(request)
+
+    def act() -> str:
+        approvals.discuss(change_id, author=request.user, text=reason, now=timezone.now())
+        return "Said."
+
+    return _step(request, change_id, act, reason=reason)
+
+
+@require_POST
+@allowed("break_glass")
+def break_glass(request: SignedInRequest, change_id: int) -> HttpResponse:
+    """The first of two says what cannot wait; the second puts it live."""
+    reason, second = _reason(request), "content_hash" in request.POST
+
+    def first() -> str:
+        approvals.break_glass(change_id, officer=request.user, reason=reason, now=timezone.now())
+        return "The glass is broken. Somebody else who may do so puts it live now."
+
+    def through() -> str:
+        release = gate.break_glass(
+            change_id, checker=request.user, content_hash=request.POST["content_hash"], now=timezone.now(),
+            comment=reason,
+        )  # fmt: skip
+        return f"Live as release {release.number}, without evidence. The audit trail shouts it."
+
+    return _step(request, change_id, through if second else first, reason=reason)
+
+
+@require_POST
+@allowed("see:reviews")
+def reopen(request: SignedInRequest, change_id: int) -> HttpResponse:
+    def act() -> str:
+        approvals.reopen(change_id, author=request.user, now=timezone.now())
+        return "It is a draft again. What was signed so far has lapsed."
 
     return _step(request, change_id, act)
 

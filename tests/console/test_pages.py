@@ -12,10 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
 
-from decisioning import runtime
+from decisioning import runtime, sample
 from offers import roles
 from tests import factories, living_bank
 from tests.living_bank import LivingBank
@@ -31,10 +32,15 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("offer_new", (), "propose:offer", 8),
     ("offer_edit", ("student",), "propose:offer", 10),
     ("arms", (), "see:arms", 9),
-    ("rules", (), "see:rules", 9),
-    ("rule", ("score-670",), "see:rules", 9),
-    ("rule_new", (), "propose:rule", 7),
-    ("rule_edit", ("score-670",), "propose:rule", 8),
+    ("rules", (), "see:rules", 12),
+    ("rule", ("score-670",), "see:rules", 10),
+    ("rule_new", (), "propose:rule", 10),
+    ("rule_edit", ("score-670",), "propose:rule", 10),
+    ("boosts", (), "see:rules", 10),
+    ("boost_new", (), "propose:boost", 10),
+    ("policies", (), "see:rules", 10),
+    ("contact_policy_edit", ("standard",), "propose:contact_policy", 8),
+    ("ranking_edit", ("standard",), "propose:ranking", 8),
     ("reviews", (), "see:reviews", 6),
     ("releases", (), "see:releases", 7),
     ("fairness", (), "see:fairness", 7),
@@ -56,7 +62,9 @@ def bank(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Ite
     with django_db_blocker.unblock():
         with Redis.from_url(settings.REDIS_URL) as client:
             client.flushdb()
-        yield living_bank.make()
+        made = living_bank.make()
+        sample.sample(timezone.now())  # a page reads it once in five minutes
+        yield made
         runtime.forget()
         test_database.recreate()
 

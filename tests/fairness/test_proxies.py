@@ -1,0 +1,72 @@
+"""How much an attribute tells of a group: known figures, and what a bank with a planted proxy shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from decisioning import sample
+from fairness import proxies
+from fairness.models import ProxyStrength
+from offers.conditions.vectorise import CategoryColumn, NumberColumn, SetColumn
+from tests.factories import NOW, make_bank
+
+
+def test_the_figure_is_the_area_under_the_curve_whichever_way_it_points() -> None:
+    random = np.random.default_rng(3)
+    member = random.random(500) < 0.3
+    score = np.round(random.normal(member * 0.8, 1), 1)
+    expected = roc_auc_score(member, score)
+    assert proxies.auc(score, member) == pytest.approx(expected)
+    assert proxies.auc(-score, member) == pytest.approx(expected)
+
+
+def test_a_category_that_is_the_group_tells_everything_and_a_random_one_nothing() -> None:
+    random = np.random.default_rng(4)
+    member = random.random(4000) < 0.4
+    everybody = np.ones(4000, dtype=bool)
+    same = CategoryColumn(member.astype(np.int32), ("no", "yes"))
+    score, known = proxies.scores(same, member, everybody)
+    assert proxies.auc(score[known], member[known]) == 1.0
+    chance = CategoryColumn(random.integers(0, 400, 4000).astype(np.int32), tuple(map(str, range(400))))
+    score, _ = proxies.scores(chance, member, everybody)
+    assert proxies.auc(score, member) < 0.55
+
+
+def test_a_value_of_one_person_does_not_give_her_away() -> None:
+    member = np.arange(200) < 100
+    unique = CategoryColumn(np.arange(200, dtype=np.int32), tuple(map(str, range(200))))
+    score, _ = proxies.scores(unique, member, np.ones(200, dtype=bool))
+    assert len(set(score.tolist())) == 1
+
+
+def test_missing_values_are_left_out() -> None:
+    values = np.array([1.0, np.nan, 3.0])
+    _, known = proxies.scores(NumberColumn(values), np.array([True, False, False]), np.ones(3, dtype=bool))
+    assert known.tolist() == [True, False, True]
+    held = SetColumn({"a": np.array([True, False, False])}, np.array([False, False, True]))
+    _, known = proxies.scores(held, np.array([True, False, False]), np.ones(3, dtype=bool))
+    assert known.tolist() == [True, True, False]
+
+
+@pytest.mark.django_db
+def test_the_planted_proxy_is_the_strongest_and_small_groups_say_nothing() -> None:
+    sample.forget()
+    make_bank(1500, seed=5)
+    assert proxies.strongest() == {}
+    assert proxies.measure(NOW) == proxies.measure(NOW) == ProxyStrength.objects.count()
+    strongest = proxies.strongest()["credit_score"]
+    assert (strongest.protected, strongest.level) == ("region", "strong")
+    others = ProxyStrength.objects.filter(attribute="credit_score").exclude(protected="region")
+    assert all(row.auc < proxies.NOTABLE for row in others)
+    ProxyStrength.objects.all().delete()
+    sample.forget()
+
+
+@pytest.mark.django_db
+def test_forty_people_are_too_few() -> None:
+    sample.forget()
+    make_bank(40)
+    assert proxies.measure(NOW) == 0
+    sample.forget()
