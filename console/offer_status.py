@@ -39,7 +39,8 @@ def where(status: str, stops: Stops, now: datetime) -> Q:
         stopped = Q(pk__isnull=False)
     ended, scheduled = Q(ends_at__isnull=False, ends_at__lte=now), Q(starts_at__isnull=False, starts_at__gt=now)
     arms = Arm.objects.filter(offer=OuterRef("key"), live=True)
-    paused = Q(Exists(arms)) & ~Q(Exists(arms.exclude(content__paused=True)))
+    running = arms.filter(~Q(content__has_key="paused") | Q(content__paused=False))
+    paused = Q(Exists(arms)) & ~Q(Exists(running))
     runs = Q(live=True) & ~stopped & ~ended & ~scheduled
     return {
         "retired": Q(live=False),
