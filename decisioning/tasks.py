@@ -10,10 +10,13 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from decisioning import idempotency, learn, partitions, rebuild, retraining, scoring, store
+from decisioning import idempotency, impact, jobs, learn, partitions, rebuild, retraining, runtime, scoring, store
 from decisioning.features import materialise, momentary, skew, statistics
+from decisioning.models import UnservedReport
 from decisioning.quality import tables
+from offers import snapshot
 
+UNSERVED = "unserved"  # the kind of job
 KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
 _WOKEN_MILLISECONDS = 2000  # after which a wake-up that got lost may be sent again
 
@@ -83,6 +86,17 @@ def retrain() -> str:
 def score() -> int:
     """Precompute the propensities of the whole population with the live release's model."""
     return scoring.score_population(timezone.now())
+
+
+@shared_task(queue="long")
+def find_unserved() -> None:
+    """Who is shown no offer under the live release; one computation at a time, and none before the first release."""
+    now = timezone.now()
+    with contextlib.suppress(jobs.AlreadyRunning, runtime.NoRelease), jobs.running(UNSERVED, {}, now):
+        live = snapshot.live_row()
+        plan = runtime.plan(live.number if live else 0)
+        found = impact.unserved(plan, impact.drawn(now, impact.UNSERVED_SAMPLE), now)
+        UnservedReport.objects.create(release=plan.release.number, computed_at=now, content=found.to_json())
 
 
 @shared_task(queue="long")

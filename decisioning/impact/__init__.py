@@ -3,6 +3,8 @@ expected to bring. The engine's own stages, for many at once; it approves nothin
 
 from decisioning.impact.agreement import Agreement, Disagreement, agreement
 from decisioning.impact.expected import Estimate
+from decisioning.impact.funnel import Funnel, Looser, Step, funnel
+from decisioning.impact.kept import Kept, drawn, kept
 from decisioning.impact.people import People, read
 from decisioning.impact.reach import (
     BANDS,
@@ -19,24 +21,36 @@ from decisioning.impact.reach import (
 from decisioning.impact.scene import Scene, scene_for
 from decisioning.impact.simulation import Decided, Simulation, seed_of, simulate, simulate_people
 from decisioning.impact.stages import REASONS
+from decisioning.impact.unserved import SAMPLE as UNSERVED_SAMPLE
+from decisioning.impact.unserved import Group, Unserved, unserved
 
 __all__ = [
     "BANDS",
     "REASONS",
+    "UNSERVED_SAMPLE",
     "Agreement",
     "Decided",
     "Disagreement",
     "Estimate",
     "Floats",
+    "Funnel",
+    "Group",
+    "Kept",
     "Labels",
+    "Looser",
     "Mask",
     "People",
     "Reach",
     "Scene",
     "Simulation",
+    "Step",
+    "Unserved",
     "agreement",
     "competing_offers",
+    "drawn",
     "eligible",
+    "funnel",
+    "kept",
     "plan_of",
     "reach",
     "read",
@@ -45,4 +59,5 @@ __all__ = [
     "session_rules",
     "simulate",
     "simulate_people",
+    "unserved",
 ]

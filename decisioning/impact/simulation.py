@@ -21,6 +21,7 @@ from decisioning.draws import arm_counter, words
 from decisioning.features import population
 from decisioning.impact import people as reading
 from decisioning.impact.expected import Estimate, Expected, Learned, estimate, expect
+from decisioning.impact.kept import Kept
 from decisioning.impact.people import Floats, Mask, People
 from decisioning.impact.propensities import AT_MOST, unscored
 from decisioning.impact.reach import BANDS, SEGMENTS, Labels, Reach, eligible, reach_of, segments
@@ -156,12 +157,12 @@ def simulate(
 
 
 def simulate_people(
-    plans: Sequence[Plan], people: Iterable[People], now: datetime, *, about: Collection[str] = (), seed: int = 0
+    plans: Sequence[Plan], kept: Kept, now: datetime, *, about: Collection[str] = (), seed: int = 0
 ) -> Simulation:
-    """The same of customers who were read before, as a fixed sample of the population."""
+    """The same of a sample that was read before."""
     policies, scene = policies_for(plans, now), scene_for(plans, about)
-    parts = list(_passed(policies, scene, seed, people, True, None))
-    return _joined(policies, scene, seed, 0.0, parts, parts)
+    parts = [_part(policies, scene, seed, kept.people, True)] if len(kept.people) else []
+    return _joined(policies, scene, seed, kept.share, parts, parts)
 
 
 def names_for(plans: Sequence[Plan], *, scored: bool) -> frozenset[str]:

@@ -105,15 +105,15 @@ class Made:
 def make(policy: Policy, batch: Batch, scene: Scene) -> Made:
     """Decide on everybody in the batch."""
     plan, size = policy.plan, len(batch.people)
-    stopped = _stopped_offers(policy)
+    stopped = stopped_offers(policy)
     by_rules = eligible_by_rules(plan, batch.people.moment, size, batch.evaluate)
-    live = by_rules & ~stopped & _available(plan, scene, batch.people.moment)
+    live = by_rules & ~stopped & available(plan, scene, batch.people.moment)
     lost = np.asarray((~live & ~stopped).any(axis=1), dtype=bool)
-    reason = _barred(policy, batch, scene, bool(stopped.all()))
-    capped, everything = _capped(plan, batch.people)
-    capped &= live
-    live &= ~capped
-    reason[(reason == 0) & (live | capped).any(axis=1) & everything] = REASONS.index("CAPPED")
+    reason = barred(policy, batch, scene, bool(stopped.all()))
+    full, everything = capped(plan, batch.people)
+    full &= live
+    live &= ~full
+    reason[(reason == 0) & (live | full).any(axis=1) & everything] = REASONS.index("CAPPED")
     arm = np.full(size, NOBODY, dtype=np.int16)
     ranked, *beliefs = _rank(policy, batch, np.where((reason == 0)[:, np.newaxis], live, False), arm)
     fallback = _fallback(policy, scene)
@@ -122,7 +122,7 @@ def make(policy: Policy, batch: Batch, scene: Scene) -> Made:
         left[ranked] = False
         arm[left] = fallback
     nothing = (reason == 0) & (arm == NOBODY)
-    reason[nothing] = _why_nothing(capped, lost, bool(stopped.any()))[nothing]
+    reason[nothing] = _why_nothing(full, lost, bool(stopped.any()))[nothing]
     return Made(by_rules, live, reason, arm, ranked, *beliefs)
 
 
@@ -132,7 +132,7 @@ def _why_nothing(capped: Mask, lost: Mask, any_stopped: bool) -> NDArray[np.int8
     return np.where(capped.any(axis=1), REASONS.index("CAPPED"), ended).astype(np.int8)
 
 
-def _stopped_offers(policy: Policy) -> Mask:
+def stopped_offers(policy: Policy) -> Mask:
     """Offers (offers,) that are stopped, by themselves, by product or with all their arms."""
     plan, stops = policy.plan, policy.stops
     arms: dict[str, list[str]] = {offer: [] for offer in plan.offers}
@@ -149,7 +149,7 @@ def _stopped_offers(policy: Policy) -> Mask:
     )  # fmt: skip
 
 
-def _available(plan: Plan, scene: Scene, now: datetime) -> Mask:
+def available(plan: Plan, scene: Scene, now: datetime) -> Mask:
     """Offers (offers,) whose own terms allow them on the channel and placement, at this time."""
     offers = [plan.release.offers[key] for key in plan.offers]
     return np.array(
@@ -164,7 +164,7 @@ def _available(plan: Plan, scene: Scene, now: datetime) -> Mask:
     )  # fmt: skip
 
 
-def _barred(policy: Policy, batch: Batch, scene: Scene, all_stopped: bool) -> NDArray[np.int8]:
+def barred(policy: Policy, batch: Batch, scene: Scene, all_stopped: bool) -> NDArray[np.int8]:
     """Who is not to be contacted at all (n,), by the code of the first reason."""
     people, size = batch.people, len(batch.people)
     if ("all", "") in policy.stops or all_stopped:
@@ -185,7 +185,7 @@ def _barred(policy: Policy, batch: Batch, scene: Scene, all_stopped: bool) -> ND
     return reason
 
 
-def _capped(plan: Plan, people: People) -> tuple[Mask, Mask]:
+def capped(plan: Plan, people: People) -> tuple[Mask, Mask]:
     """Offers whose cap is reached (n, offers), and customers of whom all of it is (n,)."""
     policy, now = plan.release.contact_policy, people.moment
     everything, offers = caps.reached(policy, {}, plan.offers, now)

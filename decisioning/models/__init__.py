@@ -41,6 +41,7 @@ from decisioning.models.running import (
     ApiKey,
     IdempotencyKey,
     Job,
+    UnservedReport,
 )
 
 __all__ = [
@@ -75,4 +76,5 @@ __all__ = [
     "Signal",
     "SkewCheck",
     "Transaction",
+    "UnservedReport",
 ]

@@ -37,6 +37,21 @@ class IdempotencyKey(models.Model):
         return self.key
 
 
+class UnservedReport(models.Model):
+    """Who is shown no offer or a weak one under a release, as `decisioning.impact.unserved` counted it. Aggregates of
+    20 people at least; the newest is shown."""
+
+    release = models.PositiveIntegerField()
+    computed_at = models.DateTimeField()
+    content = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"unserved under release {self.release}"
+
+
 class Job(models.Model):
     """A long task: what it does, how far it is, and how it ended. Celery only wakes it."""
 
