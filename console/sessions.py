@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -80,7 +81,8 @@ def _touch(request: HttpRequest, now: datetime) -> None:
 
 def _to(request: HttpRequest, name: str) -> HttpResponse:
     """There, and back afterwards; a fragment would land in the middle of a page, so htmx is told to go itself."""
-    back = f"?next={request.get_full_path()}" if name == "sign_in" and request.method == "GET" else ""
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": reverse(name)})
-    return redirect(reverse(name) + back)
+    if name == "sign_in" and request.method == "GET":
+        return redirect_to_login(request.get_full_path())
+    return redirect(name)

@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "proxies": {"task": "fairness.tasks.measure_proxies", "schedule": crontab(hour="3", minute="30")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
     "statistics": {"task": "decisioning.tasks.measure_features", "schedule": crontab(hour="4", minute="0")},
+    "unserved": {"task": "decisioning.tasks.find_unserved", "schedule": crontab(hour="1", minute="40")},
     "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},
     "quality": {"task": "decisioning.tasks.check_quality", "schedule": crontab(hour="5", minute="0")},
 }

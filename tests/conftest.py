@@ -120,11 +120,12 @@ def test_database(servers: tuple[str, str], slot: int, django_db_blocker: Django
             database.migrate_template()
             database.recreate()
         _point_django_at(database.url)
+        settings.REQUIRE_SECOND_FACTOR = False  # also on given servers; tests of it set it
         settings.REDIS_URL = urlunsplit(urlsplit(redis_url)._replace(path=f"/{slot}"))
         celery.conf.update(broker_url=settings.REDIS_URL)
         os.environ |= {
             "DATABASE_URL": database.url, "REDIS_URL": settings.REDIS_URL, "SECRET_KEY": settings.SECRET_KEY,
-            "HTTPS": "0",
+            "HTTPS": "0", "REQUIRE_SECOND_FACTOR": "0",
         }  # fmt: skip
     yield database
     with django_db_blocker.unblock():

@@ -53,6 +53,10 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("quality", (), "see:quality", 9),
     ("dead_letters", (), "see:dead_letters", 9),
     ("health", (), "see:health", 24),
+    ("roles", (), "see:roles", 7),
+    ("your_sign_in", (), None, 8),
+    ("your_password", (), None, 6),
+    ("your_phone", (), None, 10),
 )
 
 
