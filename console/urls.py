@@ -6,9 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from console.account_urls import accounts
+from console.arm_urls import arm_pages
 from console.catalogue_urls import catalogue
 from console.views import (
-    arms,
     audit,
     boosts,
     customers,
@@ -20,10 +20,12 @@ from console.views import (
     home,
     policies,
     quality,
+    reach,
     releases,
     reviews,
     rule_editor,
     rules,
+    what_if,
 )
 
 # Swagger UI writes style attributes and draws its icons from data: addresses; its script is served as a file.
@@ -36,7 +38,12 @@ pages: list[URLPattern | URLResolver] = [
     path("search/", decisions.search, name="search"),
     *accounts,
     *catalogue,
-    path("arms/", arms.leaderboard, name="arms"),
+    *arm_pages,
+    path("reach/", reach.index, name="reach"),
+    path("reach/compute/", reach.compute, name="reach_compute"),
+    path("offers/<slug:key>/funnel/", reach.funnel, name="offer_funnel"),
+    path("what-if/", what_if.index, name="what_if"),
+    path("what-if/save/", what_if.save, name="what_if_save"),
     path("rules/", rules.index, name="rules"),
     path("rules/new/", rule_editor.rule, name="rule_new"),
     path("rules/<slug:key>/", rules.detail, name="rule"),

@@ -12,6 +12,7 @@ from typing import Final
 
 from django.db import connection
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 
 from decisioning import store
 from decisioning.activity import first_id
@@ -38,6 +39,14 @@ def counted(held: Mapping[bytes, bytes]) -> Mapping[str, int] | None:
     if _OPEN not in held:
         return None
     return {arm.decode(): int(count) for arm, count in held.items() if arm != _OPEN}
+
+
+def today(now: datetime) -> Mapping[str, int] | None:
+    """The counts so far; None where nobody knows them."""
+    try:
+        return counted(store.client().hgetall(key(now)))
+    except RedisError:
+        return None
 
 
 def spend(pipe: Pipeline, arm: str, now: datetime) -> None:

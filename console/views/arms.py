@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
+from console import arm_list, paging
 from console.access import SignedInRequest, allowed
+from console.arm_list import STATES, Filters, state_of
 from console.engine import engine
 from console.templatetags.console import amount, percent
-from console.views.offers import STARVED_BELOW, Results, arm_state, results, scale_of
-from decisioning import activity, runtime
+from console.views.offers import Results, results, scale_of
+from decisioning import activity, arm_activity, runtime
 from decisioning.activity import Activity, Standing
+from decisioning.arm_activity import Day
 from decisioning.models import Posterior as Checkpoint
 from decisioning.models import RewardWork
+from offers import mandates, roles
+from offers.models import Arm, ChangeRequest
 from offers.types import Release
 
 
 @allowed("see:arms")
 def leaderboard(request: SignedInRequest) -> HttpResponse:
-    live, recent = engine(), activity.newest()
+    """Every arm of the live release, the highest expected reward first; or those that have been retired."""
+    filters, live, recent = arm_list.read(request), engine(), activity.newest()
     standings = activity.standings(live.plan, live.posterior) if live else []
-    everything = results(standings)
-    rows = [_row(standing, live, recent) for standing in standings if live]
-    return render(
-        request,
-        "arms/leaderboard.html",
-        {
-            "arms": rows,
-            "scale": scale_of([(row.low, row.mean, row.high) for row in standings]),
-            "average": _average(standings),
-            "figures": _figures(everything, standings, live.plan.release if live else None),
-            "sample": recent.with_offer,
-            "ranking": live.plan.release.ranking if live else None,
-            "posterior": _posterior(live),
-        },
-    )
+    shown = {
+        "filters": filters,
+        "states": STATES,
+        "figures": _figures(results(standings), standings, live.plan.release if live else None),
+        "average": _average(standings),
+        "sample": recent.with_offer,
+        "ranking": live.plan.release.ranking if live else None,
+        "posterior": _posterior(live),
+        "may_propose": roles.may(request.user, "propose:arm"),
+    }
+    if filters.state == "retired":
+        return render(request, "arms/leaderboard.html", {**shown, **_retired(request, filters)})
+    page = arm_list.paged(arm_list.found(filters, standings, live) if live else [], request)
+    days = arm_activity.by_day(timezone.now())
+    changes = _open_changes([row.arm for row in page.rows])
+    rows = [{**_row(row, live, recent, days), "open_change": changes.get(row.arm)} for row in page.rows if live]
+    scale = scale_of([(row.low, row.mean, row.high) for row in page.rows])
+    return render(request, "arms/leaderboard.html", {**shown, "arms": rows, "page": page, "scale": scale})
 
 
 def _average(standings: list[Standing]) -> float | None:
@@ -46,23 +58,52 @@ def _average(standings: list[Standing]) -> float | None:
     return sum(row.mean * row.trials for row in standings) / trials if trials else None
 
 
-def _row(standing: Standing, live: runtime.Engine, recent: Activity) -> dict[str, Any]:
+def arm_href(name: str, arm: str) -> str:
+    """The address of one of an arm's pages."""
+    return reverse(name, args=arm.split("/"))
+
+
+def _row(standing: Standing, live: runtime.Engine, recent: Activity, days: Sequence[Day]) -> dict[str, Any]:
     release = live.plan.release
-    stopped = ("arm", standing.arm) in live.stops or ("offer", standing.offer) in live.stops
+    mandate = release.arms[standing.arm].mandate
     return {
         "key": standing.arm,
         "offer": release.offers[standing.offer].name,
-        "offer_href": reverse("offer", args=[standing.offer]),
         "name": release.creatives[release.arms[standing.arm].creative].name,
+        "href": arm_href("arm", standing.arm),
+        "change_href": arm_href("arm_change", standing.arm),
         "share": recent.share_of(standing.arm),
+        "days": [day.share_of(standing.arm) for day in days],
         "trials": standing.trials,
         "mean": standing.mean,
         "lo": standing.low,
         "hi": standing.high,
         "best": standing.best,
-        "state": "stopped" if stopped else arm_state(standing),
-        "why": f"under {STARVED_BELOW} trials" if standing.trials < STARVED_BELOW and not stopped else "",
+        "state": state_of(standing.arm, standing.trials, live),
+        "mandate": mandates.sentence(mandate) if mandate else "",
     }
+
+
+def _retired(request: SignedInRequest, filters: Filters) -> dict[str, Any]:
+    rows = Arm.objects.filter(live=False)
+    if filters.q:
+        rows = rows.filter(Q(title__icontains=filters.q) | Q(key__icontains=filters.q))
+    if filters.offer:
+        rows = rows.filter(offer=filters.offer)
+    page = paging.paged(rows, request, "key", descending=False)
+    return {
+        "retired": [
+            {"key": arm.key, "name": arm.title, "at": arm.updated_at, "href": arm_href("arm", arm.key)}
+            for arm in page.rows
+        ],
+        "page": page,
+    }
+
+
+def _open_changes(keys: list[str]) -> Mapping[str, str]:
+    """For each arm with a proposal in review, the address of the newest."""
+    rows = ChangeRequest.objects.filter(status=ChangeRequest.Status.SUBMITTED, kind="arm", key__in=keys).order_by("id")
+    return {key: reverse("review", args=[pk]) for key, pk in rows.values_list("key", "id")}
 
 
 def _figures(everything: Results, standings: list[Standing], release: Release | None) -> list[dict[str, str]]:

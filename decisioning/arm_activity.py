@@ -1,0 +1,258 @@
+"""How arms have fared in what was decided: shares by day, shares by mandate against shares by merit, whether the draws
+fell as logged, and how late rewards come. It reads a bounded number of decisions however many there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from statistics import median
+from typing import Final
+
+import numpy as np
+from django.db import connection
+from django.db.models import Count, Min
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from decisioning import records, runtime
+from decisioning.activity import Z_95, first_id
+from decisioning.bandit.action_probability import first_probabilities_many
+from decisioning.bandit.posterior import Posterior
+from decisioning.bandit.ranking import blend
+from decisioning.identity import moment_of
+from decisioning.models import Decision as DecisionRow
+from decisioning.models import Outcome, RewardLog, RewardWork
+from decisioning.plan import Plan
+from decisioning.reward_log import REWARD
+from decisioning.types import Decision
+from offers.types import ContextTerm
+
+Floats = NDArray[np.float64]
+
+DAYS: Final = 14
+A_SLOT: Final = 150  # decisions of each three hours that shares are taken from: up to 1,200 a day
+DRAWS: Final = 500  # decisions whose draws are checked
+MISMATCH_BELOW: Final = 0.001  # a p-value under which the draws did not fall as logged
+NEWEST_REWARDS: Final = 200
+_SLOTS_A_DAY: Final = 8
+_NO_CHANCE: Final = 1e-9  # variance under which an arm always or never comes first
+
+# The index on id finds each slot at once, in the partition of its month.
+_SHARES: Final = """
+SELECT slot.day, chosen.arm, count(*) FROM unnest(%s::date[], %s::uuid[], %s::uuid[]) AS slot (day, low, high)
+CROSS JOIN LATERAL (
+  SELECT arm FROM decisioning_decision WHERE id >= slot.low AND id < slot.high AND arm IS NOT NULL
+  ORDER BY id DESC LIMIT %s
+) AS chosen GROUP BY 1, 2
+"""
+
+
+# --- Share over time -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How often each arm came first in a sample of one day's decisions that chose one."""
+
+    day: date
+    arms: Mapping[str, int]
+
+    def share_of(self, arm: str) -> float | None:
+        """None on a day without such a decision."""
+        total = sum(self.arms.values())
+        return self.arms.get(arm, 0) / total if total else None
+
+
+_over: dict[date, Day] = {}  # days that are over do not change
+
+
+def by_day(now: datetime, days: int = DAYS) -> list[Day]:
+    """The last days up to today (UTC), the oldest first; of busy ones a sample spread over the day."""
+    today = now.astimezone(UTC).date()
+    wanted = [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
+    missing = [day for day in wanted if day not in _over]
+    found = _counted(missing)
+    result = [_over.get(day) or Day(day, found.get(day, {})) for day in wanted]
+    # A decision of the day's last second may still be under way shortly after midnight.
+    settled = {day.day: day for day in result if day.day < (now - timedelta(hours=1)).astimezone(UTC).date()}
+    _over.clear()
+    _over.update(settled)
+    return result
+
+
+def forget() -> None:
+    """Drop the days that are held, as a fresh process would start."""
+    _over.clear()
+
+
+def _counted(days: Iterable[date]) -> dict[date, dict[str, int]]:
+    length = timedelta(days=1) / _SLOTS_A_DAY
+    slots = [
+        (day, start + length * slot)
+        for day in days
+        for start in [datetime.combine(day, time(), UTC)]
+        for slot in range(_SLOTS_A_DAY)
+    ]
+    counts: dict[date, dict[str, int]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SHARES,
+            [
+                [day for day, _ in slots],
+                [first_id(begin) for _, begin in slots],
+                [first_id(begin + length) for _, begin in slots],
+                A_SLOT,
+            ],
+        )
+        for day, arm, count in cursor.fetchall():
+            counts[day][arm] = count
+    return counts
+
+
+# --- Draws -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """One arm in the newest decisions in which it competed: how often it came `first`, how often it was due to
+    (`expected`, the sum of its chances of rank 1) and the p-value of that; `merit` is the mean chance before mandates,
+    `share` after them. None without a decision, or where chance had no say."""
+
+    decisions: int
+    first: int
+    expected: float
+    merit: float | None
+    share: float | None
+    p_value: float | None
+
+    @property
+    def moved(self) -> float | None:
+        """By how much mandates have moved its chance."""
+        return None if self.share is None or self.merit is None else self.share - self.merit
+
+    @property
+    def mismatch(self) -> bool:
+        return self.p_value is not None and self.p_value < MISMATCH_BELOW
+
+
+def draws() -> Mapping[str, Draws]:
+    """By arm, of the newest DRAWS decisions. The chances are recomputed from what each decision recorded of its arms,
+    so that a fault of the logged probabilities shows as well. Decisions without a posterior are left out."""
+    rows = DecisionRow.objects.filter(arm__isnull=False).order_by("-id")
+    by_release: dict[int, list[Decision]] = defaultdict(list)
+    for release, result, degraded in rows.values_list("release", "result", "degraded")[:DRAWS]:
+        if "bandit_propensity_order" not in degraded:
+            by_release[release].append(records.result_from_bytes(bytes(result)))
+    tallies: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
+    for release, decisions in by_release.items():
+        for decision, (arms, merits, shares) in zip(decisions, _chances(runtime.plan(release), decisions), strict=True):
+            first = decision.choices[0].arm
+            for arm, merit, share in zip(arms, merits, shares, strict=True):
+                tallies[arm].append((arm == first, merit, share))
+    return {arm: _draws(tally) for arm, tally in tallies.items()}
+
+
+def _chances(plan: Plan, decisions: list[Decision]) -> list[tuple[list[str], Floats, Floats]]:
+    """Of each decision its arms, their chances of rank 1 by merit, and those that it was drawn with."""
+    place = {arm: at for at, arm in enumerate(plan.arms)}
+    location = np.full((len(decisions), len(plan.arms)), -np.inf)
+    scale = np.zeros_like(location)
+    for row, decision in enumerate(decisions):
+        if decision.scored and decision.scored[0].share is None:
+            at = [place[scored.arm] for scored in decision.scored]
+            location[row, at], scale[row, at] = _blended(plan, decision, at)
+    merits = first_probabilities_many(location, scale)
+    found = []
+    for row, decision in enumerate(decisions):
+        arms = [scored.arm for scored in decision.scored]
+        if arms and decision.scored[0].share is not None:
+            merit = np.array([scored.merit for scored in decision.scored], dtype=np.float64)
+            found.append((arms, merit, np.array([scored.share for scored in decision.scored], dtype=np.float64)))
+        else:
+            merit = merits[row, [place[arm] for arm in arms]]
+            found.append((arms, merit, merit))
+    return found
+
+
+def _blended(plan: Plan, decision: Decision, at: list[int]) -> tuple[Floats, Floats]:
+    """Locations and scales again from the record. An arm that was met by its expected score was not drawn for."""
+    columns = np.array(
+        [[row.propensity, row.boost, row.mean, row.width, row.draw] for row in decision.scored], dtype=np.float64
+    )
+    propensity, boost, mean, width, draw = columns.T
+    trials = plan.release.ranking.noise_variance / np.square(width)
+    location, scale = blend(
+        plan.weights, propensity=propensity, boost=boost, mean=mean, width=width, effective_trials=trials,
+        value=plan.values[at],
+    )  # fmt: skip
+    return location, np.where(draw == mean, 0.0, scale)
+
+
+def _draws(tally: list[tuple[bool, float, float]]) -> Draws:
+    first, merit, share = (np.array(column, dtype=np.float64) for column in zip(*tally, strict=True))
+    variance = float((share * (1.0 - share)).sum())
+    # The decisions differ in their chances, so the variance is that of the sum and not the usual expected count.
+    statistic = float((first.sum() - share.sum()) ** 2) / variance if variance > _NO_CHANCE else None
+    return Draws(
+        len(tally), int(first.sum()), float(share.sum()), float(merit.mean()), float(share.mean()),
+        None if statistic is None else float(chi2.sf(statistic, df=1)),
+    )  # fmt: skip
+
+
+# --- Results by context ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Expected reward of a trial, with its 95 % credible interval, for the average customer or where one term of the
+    context is one scale above its centre (of a category: where it holds). `term` None is the average customer."""
+
+    term: ContextTerm | None
+    mean: float
+    low: float
+    high: float
+
+
+def by_context(plan: Plan, posterior: Posterior, arm: str) -> list[Segment]:
+    """What the bandit believes of one arm, the average customer first."""
+    terms = plan.release.ranking.context
+    contexts = np.zeros((1 + len(terms), plan.dimension))
+    contexts[:, 0] = 1.0
+    contexts[np.arange(1, len(contexts)), np.arange(1, len(contexts))] = 1.0
+    place = posterior.indices([arm])
+    found = []
+    for term, context in zip((None, *terms), contexts, strict=True):
+        (mean,), (width,) = posterior.predict(context, place)
+        found.append(
+            Segment(term, float(mean), max(0.0, float(mean - Z_95 * width)), max(0.0, float(mean + Z_95 * width)))
+        )
+    return found
+
+
+# --- Rewards that are late -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """`waiting` outcomes of the offer that the learner has not seen, the oldest since `oldest`; `typical` is the median
+    of seconds from a decision for this arm to an outcome that was rewarded, of the newest ones, None without any."""
+
+    waiting: int
+    oldest: datetime | None
+    typical: float | None
+    rewarded: int
+
+
+def delays(arm: str, offer: str) -> Delays:
+    work = RewardWork.objects.filter(offer=offer).aggregate(waiting=Count("id"), oldest=Min("occurred_at"))
+    logged = RewardLog.objects.filter(arm=arm, type=REWARD, reward__gt=0).order_by("-folded_at")
+    targets = list(logged.values_list("customer_id", "decision_id")[:NEWEST_REWARDS])
+    outcomes = Outcome.objects.filter(
+        customer_id__in={customer for customer, _ in targets}, decision_id__in=[decision for _, decision in targets],
+        arm=arm,
+    ).exclude(type__in=("impression", "dismissal"))  # fmt: skip
+    found = outcomes.values_list("decision_id", "occurred_at")
+    waits = [(at - moment_of(decision)).total_seconds() for decision, at in found]
+    return Delays(work["waiting"], work["oldest"], median(waits) if waits else None, len(waits))
