@@ -27,14 +27,23 @@ def announce() -> None:
     nobody renews expires."""
     try:
         if not is_cold():
-            pipe = store.client().pipeline(transaction=True)
-            pipe.hset(store.VERSIONS, mapping=_current())
-            _renew(pipe)
-            pipe.execute()
+            _tell()
             budgets.open_days(timezone.now())
     except RedisError as error:
         # Decisions then read Postgres, where the change already stands.
         logger.warning("redis was not told of a change: %s", error)
+
+
+def _tell() -> None:
+    """Read again what was written: whoever read before somebody else's commit and writes after it would put back what
+    is no longer in force."""
+    told: dict[Any, int] | None = None
+    while (current := _current()) != told:
+        pipe = store.client().pipeline(transaction=True)
+        pipe.hset(store.VERSIONS, mapping=current)
+        _renew(pipe)
+        pipe.execute()
+        told = current
 
 
 def _renew(pipe: Pipeline) -> None:
@@ -58,11 +67,8 @@ def rebuild() -> int:
             customers += count
             store.client().expire(store.REBUILDING, _MINUTES_10)
         # Last the versions, which end the cold state; the learner may have published a later position meanwhile.
-        pipe = store.client().pipeline(transaction=True)
-        pipe.hsetnx(store.VERSIONS, "posterior", str(online.versions_in_postgres().posterior or 0))
-        pipe.hset(store.VERSIONS, mapping=_current())
-        _renew(pipe)
-        pipe.execute()
+        store.client().hsetnx(store.VERSIONS, "posterior", str(online.versions_in_postgres().posterior or 0))
+        _tell()
         budgets.open_days(timezone.now())
         return customers
     finally:

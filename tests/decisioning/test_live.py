@@ -1,0 +1,178 @@
+"""What goes live or is stopped is so for every request that comes after its commit, in every process, under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from decisioning import learn, rebuild, runtime, store
+from decisioning.features import online
+from decisioning.models import Presentation
+from offers import roles, stopping
+from tests import bank, catalogue
+
+PROCESSES, CUSTOMERS, ROUNDS = 3, 40, 3
+ENOUGH, PATIENCE = 40 * PROCESSES, 60.0  # answers in a span, so that each process has given some; seconds
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when on something must hold, and until when, on this machine's clock and in wall time."""
+
+    target: str
+    since: float
+    until: float
+    since_at: datetime
+    until_at: datetime
+
+    def covers(self, answer: Answer) -> bool:
+        return bool(self.since <= answer["began"] and answer["ended"] <= self.until)
+
+
+@pytest.fixture
+def product(live_db: None) -> Iterator[None]:
+    bank.customers(CUSTOMERS)
+    bank.publish(roomy())
+    learn.run(timezone.now())
+    bank.warm()
+    yield
+    runtime.forget()
+
+
+def roomy(value: float = 100.0) -> catalogue.Content:
+    """Caps that nobody reaches in a test that asks as fast as it can."""
+    content = catalogue.content()
+    content["contact_policy"]["default"] |= dict.fromkeys(
+        ("decisions_per_day", "decisions_per_week", "same_offer_per_week"), 1000
+    )
+    content["offer"]["offer-0"]["value"] = value
+    return content
+
+
+def started(name: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.decisioning.asking", name, str(CUSTOMERS)]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "console.settings"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env=environment, cwd=settings.BASE_DIR
+    )  # fmt: skip
+
+
+def asking(work: Any) -> tuple[list[list[Answer]], list[Span]]:
+    """What `work` does while several processes ask; their answers, and the spans that it returned."""
+    running = [started(f"p{number}") for number in range(PROCESSES)]
+    try:
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        spans = [work(number) for number in range(ROUNDS)]
+        answers = [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    return answers, spans
+
+
+def a_stop(number: int) -> Span:
+    """Stop an offer for a while. What is asked from the commit on must not show it, though nobody was told yet."""
+    target = f"offer-{number % 3}"
+    names = {"scope": "offer", "target": target}
+    with transaction.atomic():
+        stopping.stop(
+            **names, reason="A test.", officer=bank.person("rosa", roles.RISK_APPROVER), now=timezone.now()
+        )  # fmt: skip
+    since, since_at = time.monotonic(), timezone.now()
+    rebuild.announce()
+    await_answers(since_at)
+    until, until_at = time.monotonic(), timezone.now()
+    with transaction.atomic():
+        stopping.resume(**names, officer=bank.person("clara", roles.COMPLIANCE), now=timezone.now())
+    rebuild.announce()
+    await_answers(timezone.now())
+    return Span(target, since, until, since_at, until_at)
+
+
+def await_answers(since: datetime) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while Presentation.objects.filter(at__gte=since).count() < ENOUGH:
+        assert time.monotonic() < deadline, "the processes no longer answer"
+        time.sleep(0.05)
+
+
+def test_after_a_stop_commits_no_process_shows_the_offer_again_also_not_to_a_leased_session(product: None) -> None:
+    answers, spans = asking(a_stop)
+    for span in spans:
+        for process in answers:
+            within = [answer for answer in process if span.covers(answer)]
+            assert {answer["reused"] for answer in within} == {True, False}, "nothing was asked, so nothing is shown"
+            assert not [answer for answer in within if span.target in answer["offers"]]
+        committed = Presentation.objects.filter(at__range=(span.since_at, span.until_at))
+        assert committed.exists()
+        assert not committed.filter(offers__contains=[span.target]).exists()
+    assert lost(answers, spans), "no session lost the offer that it had been shown"
+
+
+def lost(answers: list[list[Answer]], spans: list[Span]) -> Counter[str]:
+    """Sessions by the offer that they were shown before its stop and not when they came again."""
+    found: Counter[str] = Counter()
+    for process in answers:
+        for span in spans:
+            before = {row["session"] for row in process if row["ended"] < span.since and span.target in row["offers"]}
+            after = {row["session"] for row in process if span.covers(row) and row["reused"]}
+            found[span.target] += len(before & after)
+    return +found
+
+
+def a_release(number: int) -> Span:
+    release = bank.publish(roomy(101.0 + number))
+    since, since_at = time.monotonic(), timezone.now()
+    await_answers(since_at)
+    return Span(str(release.number), since, time.monotonic(), since_at, timezone.now())
+
+
+def test_once_a_release_is_announced_every_process_decides_under_it(product: None) -> None:
+    answers, spans = asking(a_release)
+    for span in spans:
+        for process in answers:
+            within = [answer for answer in process if span.covers(answer)]
+            assert {answer["release"] for answer in within} == {int(span.target)}
+
+
+@pytest.mark.django_db
+def test_whoever_announces_late_does_not_put_back_what_is_no_longer_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process reads what is in force; before it tells Redis, another publishes a release."""
+    bank.customers(1)
+    bank.publish(roomy())
+    bank.warm()
+    read, overtaken = online.versions_in_postgres, []
+
+    def slowly() -> online.Versions:
+        found = read()
+        if not overtaken:
+            overtaken.append(found.release)
+            bank.publish(roomy(101.0))
+        return found
+
+    monkeypatch.setattr(online, "versions_in_postgres", slowly)
+    rebuild.announce()
+    told = store.client().hget(store.VERSIONS, "release")
+    assert isinstance(told, bytes)
+    assert overtaken == [int(told) - 1]
+    assert read().release == int(told)
+    runtime.forget()
