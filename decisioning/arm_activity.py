@@ -4,7 +4,7 @@ fell as logged, and how late rewards come. It reads a bounded number of decision
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
@@ -37,6 +37,8 @@ DRAWS: Final = 500  # decisions whose draws are checked
 MISMATCH_BELOW: Final = 0.001  # a p-value under which the draws did not fall as logged
 NEWEST_REWARDS: Final = 200
 _SLOTS_A_DAY: Final = 8
+_MOST_ARMS: Final = 40_000  # of all these decisions together: a second's work
+_BLOCK: Final = 2048  # arms of decisions that are computed at a time
 _NO_CHANCE: Final = 1e-9  # variance under which an arm always or never comes first
 
 # The index on id finds each slot at once, in the partition of its month.
@@ -138,42 +140,60 @@ class Draws:
 
 
 def draws() -> Mapping[str, Draws]:
-    """By arm, of the newest DRAWS decisions. The chances are recomputed from what each decision recorded of its arms,
-    so that a fault of the logged probabilities shows as well. Decisions without a posterior are left out."""
-    rows = DecisionRow.objects.filter(arm__isnull=False).order_by("-id")
+    """By arm, of the newest DRAWS decisions, or fewer where each has hundreds of arms. The chances are recomputed from
+    what each decision recorded of its arms, so that a fault of the logged probabilities shows as well. Decisions
+    without a posterior are left out."""
     by_release: dict[int, list[Decision]] = defaultdict(list)
-    for release, result, degraded in rows.values_list("release", "result", "degraded")[:DRAWS]:
-        if "bandit_propensity_order" not in degraded:
-            by_release[release].append(records.result_from_bytes(bytes(result)))
+    for release, decision in _newest():
+        by_release[release].append(decision)
     tallies: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
     for release, decisions in by_release.items():
-        for decision, (arms, merits, shares) in zip(decisions, _chances(runtime.plan(release), decisions), strict=True):
+        chances = _chances(runtime.plan(release), decisions)
+        for decision, (merits, shares) in zip(decisions, chances, strict=True):
             first = decision.choices[0].arm
-            for arm, merit, share in zip(arms, merits, shares, strict=True):
-                tallies[arm].append((arm == first, merit, share))
+            for row, merit, share in zip(decision.scored, merits, shares, strict=True):
+                tallies[row.arm].append((row.arm == first, merit, share))
     return {arm: _draws(tally) for arm, tally in tallies.items()}
 
 
-def _chances(plan: Plan, decisions: list[Decision]) -> list[tuple[list[str], Floats, Floats]]:
-    """Of each decision its arms, their chances of rank 1 by merit, and those that it was drawn with."""
+def _newest() -> Iterator[tuple[int, Decision]]:
+    """Decisions that chose one of several arms by draw, with their release, the newest first."""
+    rows = DecisionRow.objects.filter(arm__isnull=False).order_by("-id")
+    arms = 0
+    for release, result, degraded in rows.values_list("release", "result", "degraded")[:DRAWS]:
+        decision = records.result_from_bytes(bytes(result))
+        if decision.scored and "bandit_propensity_order" not in degraded:
+            arms += len(decision.scored)
+            yield release, decision
+        if arms > _MOST_ARMS:
+            return
+
+
+def _chances(plan: Plan, decisions: Sequence[Decision]) -> list[tuple[Floats, Floats]]:
+    """Of each decision, in the order of its arms, their chances of rank 1 by merit and those that it was drawn with."""
     place = {arm: at for at, arm in enumerate(plan.arms)}
-    location = np.full((len(decisions), len(plan.arms)), -np.inf)
-    scale = np.zeros_like(location)
+    most = max(len(decision.scored) for decision in decisions)
+    location, scale = np.full((len(decisions), most), -np.inf), np.zeros((len(decisions), most))
     for row, decision in enumerate(decisions):
-        if decision.scored and decision.scored[0].share is None:
+        if decision.scored[0].share is None:
+            size = len(decision.scored)
             at = [place[scored.arm] for scored in decision.scored]
-            location[row, at], scale[row, at] = _blended(plan, decision, at)
-    merits = first_probabilities_many(location, scale)
-    found = []
-    for row, decision in enumerate(decisions):
-        arms = [scored.arm for scored in decision.scored]
-        if arms and decision.scored[0].share is not None:
-            merit = np.array([scored.merit for scored in decision.scored], dtype=np.float64)
-            found.append((arms, merit, np.array([scored.share for scored in decision.scored], dtype=np.float64)))
-        else:
-            merit = merits[row, [place[arm] for arm in arms]]
-            found.append((arms, merit, merit))
-    return found
+            location[row, :size], scale[row, :size] = _blended(plan, decision, at)
+    merits = first_probabilities_many(location, scale, block=max(1, _BLOCK // most))
+    return [
+        _logged(decision) or (merit[: len(decision.scored)],) * 2
+        for decision, merit in zip(decisions, merits, strict=True)
+    ]
+
+
+def _logged(decision: Decision) -> tuple[Floats, Floats] | None:
+    """Merit and share as a mandated decision recorded them; None of one without a mandate on shares."""
+    if decision.scored[0].share is None:
+        return None
+    merit, share = (
+        np.array([getattr(row, name) for row in decision.scored], dtype=np.float64) for name in ("merit", "share")
+    )
+    return merit, share
 
 
 def _blended(plan: Plan, decision: Decision, at: list[int]) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from redis.client import Pipeline
@@ -34,7 +34,7 @@ def key(now: datetime) -> str:
     return f"{store.LEARNING}:{now.astimezone(UTC).date().isoformat()}"
 
 
-def counted(held: Mapping[bytes, bytes]) -> Mapping[str, int] | None:
+def counted(held: Mapping[Any, Any]) -> Mapping[str, int] | None:
     """The counts of a day as Redis holds it; None where they are not all there."""
     if _OPEN not in held:
         return None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -49,7 +48,7 @@ def signed_in(bank: LivingBank, role: str = roles.MARKETING_AUTHOR) -> Client:
     return client
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Any) -> str:
     assert response.status_code == 200
     return re.sub(r"\s+", " ", response.content.decode())
 
@@ -171,7 +170,7 @@ def test_pausing_and_retiring_are_proposals(bank: LivingBank, action: str) -> No
     address = reverse("arm_act", args=[*key.split("/"), action])
     page = signed_in(bank).get(address)
     fields = {field.name: field.value() or "" for field in page.context["form"]}
-    answer = signed_in(bank).post(address, fields)
+    answer: Any = signed_in(bank).post(address, fields)
     change = ChangeRequest.objects.get(pk=answer.url.strip("/").split("/")[-1])
     content = change.items[0]["content"]
     assert content is None if action == "retire" else content["paused"] is True
