@@ -68,7 +68,8 @@ def test_a_mandates_share_stands_beside_the_merit() -> None:
 @pytest.mark.parametrize(("first", "mismatch"), [(0, True), (5, True), (18, False), (20, False), (34, True)])
 def test_counts_that_chance_does_not_explain_are_a_mismatch(first: int, mismatch: bool) -> None:
     row = arm_activity._draws([(place < first, 0.3, 0.5) for place in range(40)])
-    assert (row.first, row.expected, row.merit, row.share) == (first, 20.0, pytest.approx(0.3), 0.5)
+    assert (row.first, row.expected, row.share) == (first, 20.0, 0.5)
+    assert row.merit == pytest.approx(0.3)
     assert row.mismatch == mismatch
 
 
@@ -84,7 +85,7 @@ def test_shares_by_day_are_counted_by_day_and_days_that_are_over_are_kept() -> N
     tomorrow = now + timedelta(days=1)
     assert [sum(day.arms.values()) for day in by_day(now)][-2:] == [0, 20]
     ask(Ask("C-1", "later", "mobile_app", "home_banner", 1, {}), tomorrow)
-    days = by_day(tomorrow + timedelta(hours=1))
+    days = by_day(tomorrow)
     assert [sum(day.arms.values()) for day in days][-2:] == [20, 1]
     assert days[0].share_of(ARM) is None
     assert sum(days[-2].share_of(arm) or 0 for arm in days[-2].arms) == pytest.approx(1.0)
