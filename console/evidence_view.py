@@ -8,14 +8,11 @@ from typing import Any, Final
 
 from console.templatetags.console import amount, percent
 from decisioning.models import Job
-from fairness.evidence import ANY_OFFER, SCORE, SHOWN
+from fairness.evidence import ANY_OFFER, SCORE, SHOWN, WORST
 from fairness.tasks import evidence_job
 from fairness.thresholds import Verdict
 from offers.models import ChangeRequest, Evidence
 
-_WORST_FIRST: Final = (
-    Verdict.FAIL, Verdict.WATCH, Verdict.TOO_LITTLE_DATA, Verdict.UNDEFINED, Verdict.NOT_COMPUTED, Verdict.PASS,
-)  # fmt: skip
 _SUBJECTS: Final[Mapping[str, str]] = {
     ANY_OFFER: "any offer", SCORE: "top half by propensity", SHOWN: "being shown an offer",
 }  # fmt: skip
@@ -32,7 +29,7 @@ def shown(row: Evidence) -> dict[str, Any]:
     """The context of reviews/evidence.html. Evidence of before decisions were part of it has none."""
     content = row.content
     names = {offer["offer"]: offer["name"] for offer in content["reach"]}
-    comparisons = sorted((_comparison(one, names) for one in content["parity"]), key=_order)
+    comparisons = sorted((comparison(one, names) for one in content["parity"]), key=_order)
     moved = [offer for offer in content["reach"] if offer["gain"] or offer["lose"] or offer["before"] is None]
     decisions = content.get("decisions")
     return {
@@ -48,7 +45,7 @@ def shown(row: Evidence) -> dict[str, Any]:
         "states": _moved_segments(content["segments"].get("state", [])),
         "decisions": _decisions(decisions) if decisions else None,
         "agreement": content.get("agreement"),
-        "shown_parity": [_comparison(one, names) for one in content.get("shown_parity", [])],
+        "shown_parity": [comparison(one, names) for one in content.get("shown_parity", [])],
         "notable": [one for one in comparisons if one["verdict"] != Verdict.PASS],
         "passing": [one for one in comparisons if one["verdict"] == Verdict.PASS],
         "session_rules": content["session_rules"],
@@ -72,7 +69,7 @@ def computing(change: ChangeRequest) -> dict[str, Any] | None:
 
 def _headline(row: Evidence, decisions: Mapping[str, Any] | None) -> str:
     """Who gains, who loses, what it brings, whether it is fair: one sentence."""
-    verdict = _VERDICTS.get(row.verdict, "fair lending is not judged")
+    verdict = verdict_words(row.verdict)
     if not decisions or decisions["change"] is None:
         totals = row.content["any_offer"]
         return f"{amount(totals['after'])} of {amount(row.population)} customers qualify for an offer; {verdict}."
@@ -91,6 +88,10 @@ def _headline(row: Evidence, decisions: Mapping[str, Any] | None) -> str:
     return f"{who}{worth}; {verdict}."
 
 
+def verdict_words(verdict: str) -> str:
+    return _VERDICTS.get(verdict, "fair lending is not judged")
+
+
 def _decisions(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Counts by offer with bars on one scale, what is expected of PER customers, and the segments that move."""
     offers = [
@@ -103,12 +104,17 @@ def _decisions(stored: Mapping[str, Any]) -> dict[str, Any]:
         **stored,
         "offers": offers,
         "scale": max((abs(row["change"]) for row in offers), default=0),
-        "expected": [_expected(label, name, stored) for label, name in (("Responses", "response"), ("Value", "value"))],
+        "expected": expected_rows(stored),
         "ended": _ended(stored),
         "bands": _valued(stored["segments"].get("credit_score_band", [])),
         "states": [row for row in _valued(stored["segments"].get("state", [])) if row["change"] or row["worth"]],
         "per": PER,
     }
+
+
+def expected_rows(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is expected of PER customers, today and after, with the scale to draw it on."""
+    return [_expected(label, name, stored) for label, name in (("Responses", "response"), ("Value", "value"))]
 
 
 def _expected(label: str, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +146,8 @@ def _valued(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """One row of reviews/parity.html."""
     after, before = stored["after"], stored["before"]
     ends = after["ratio_interval"]
     return {
@@ -162,7 +169,7 @@ def _comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str
 def _order(one: Mapping[str, Any]) -> tuple[int, bool, float]:
     """Worst verdict first, then the comparison over all offers, then the lowest ratio."""
     ratio = one["after"]
-    return _WORST_FIRST.index(Verdict(one["verdict"])), not one["overall"], 1.0 if ratio is None else ratio
+    return WORST.index(Verdict(one["verdict"])), not one["overall"], 1.0 if ratio is None else ratio
 
 
 def _moved_segments(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -18,13 +18,24 @@ from offers.models import Release
 # Area: label, name of the address, and what one must be allowed to do. A page that is not here does not exist.
 AREAS: Final = (
     ("", (("Home", "home", None),)),
-    ("Marketing", (("Offers", "offers", "see:offers"), ("Arms", "arms", "see:arms"))),
+    (
+        "Marketing",
+        (
+            ("Offers", "offers", "see:offers"),
+            ("Products", "products", "see:offers"),
+            ("Placements", "placements", "see:offers"),
+            ("Arms", "arms", "see:arms"),
+        ),
+    ),
     (
         "Risk",
         (
             ("Reviews", "reviews", "see:reviews"),
             ("Eligibility rules", "rules", "see:rules"),
+            ("Boosts", "boosts", "see:rules"),
+            ("Policies", "policies", "see:rules"),
             ("Releases", "releases", "see:releases"),
+            ("Stop board", "stops", "see:stops"),
         ),
     ),
     (

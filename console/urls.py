@@ -25,6 +25,7 @@ from console.views import (
     reviews,
     rule_editor,
     rules,
+    stops,
     what_if,
 )
 
@@ -67,6 +68,14 @@ pages: list[URLPattern | URLResolver] = [
     path("reviews/<int:change_id>/submit/", reviews.submit, name="review_submit"),
     path("reviews/<int:change_id>/withdraw/", reviews.withdraw, name="review_withdraw"),
     path("releases/", releases.index, name="releases"),
+    path("releases/difference/", releases.difference, name="release_difference"),
+    path("releases/import/", releases.upload, name="release_import"),
+    path("releases/<int:number>/", releases.detail, name="release"),
+    path("releases/<int:number>/files/", releases.download, name="release_files"),
+    path("releases/<int:number>/roll-back/", releases.roll_back, name="release_roll_back"),
+    path("stops/", stops.index, name="stops"),
+    path("stops/stop/", stops.stop, name="stop_make"),
+    path("stops/resume/", stops.resume, name="stop_resume"),
     path("fairness/", fairness.overview, name="fairness"),
     path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
     path("decisions/", decisions.index, name="decisions"),

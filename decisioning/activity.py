@@ -71,6 +71,17 @@ def count_since(moment: datetime) -> int:
     return DecisionRow.objects.filter(id__gte=first_id(moment)).count()
 
 
+COUNTED: Final = 100_000
+"""Up to so many decisions are counted; beyond, a page says "more than"."""
+
+
+def made_between(start: datetime, until: datetime | None) -> int:
+    """How many decisions were made from `start` on and before `until` (None: now); COUNTED + 1 stands for more."""
+    rows = DecisionRow.objects.filter(id__gte=first_id(start))
+    rows = rows.filter(id__lt=first_id(until)) if until else rows
+    return rows[: COUNTED + 1].count()
+
+
 @dataclass(frozen=True, slots=True)
 class Rewards:
     """Trials, and the rewards that came for them or for earlier ones meanwhile."""
@@ -83,6 +94,13 @@ def newest_rewards(since: datetime) -> Rewards:
     """Of the newest SAMPLE rows of the reward log, those that were learned from `since` on."""
     rows = RewardLog.objects.filter(type=REWARD).order_by("-position").values_list("trial", "reward", "folded_at")
     found = [(trial, reward) for trial, reward, at in rows[:SAMPLE] if at >= since]
+    return Rewards(sum(trial for trial, _ in found), sum(reward for _, reward in found))
+
+
+def rewards_of(arms: Sequence[str]) -> Rewards:
+    """Of the newest SAMPLE rows of the reward log of these arms."""
+    rows = RewardLog.objects.filter(type=REWARD, arm__in=arms).order_by("-folded_at").values_list("trial", "reward")
+    found = list(rows[:SAMPLE])
     return Rewards(sum(trial for trial, _ in found), sum(reward for _, reward in found))
 
 

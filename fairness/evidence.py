@@ -23,6 +23,7 @@ from fairness import dataset, forecast, parity, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
 from fairness.parity import Change
+from fairness.thresholds import Verdict
 from offers import audit, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
@@ -32,6 +33,10 @@ FORMAT: Final = 2
 ANY_OFFER: Final = "any_offer"
 SCORE: Final = "score_top_half"
 SHOWN: Final = "shown_an_offer"
+WORST: Final = (
+    Verdict.FAIL, Verdict.WATCH, Verdict.TOO_LITTLE_DATA, Verdict.UNDEFINED, Verdict.NOT_COMPUTED, Verdict.PASS,
+)  # fmt: skip
+"""The verdicts in the order in which a reader wants to see them."""
 METHODS: Final[Mapping[str, str]] = {
     **thresholds.METHODS,
     "reach": "every rule of the release for every customer, as a decision without a session would read them; an "
@@ -89,7 +94,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
     before = simulation.reaches[0] if candidate.live else None
     after, population = simulation.reaches[-1], len(simulation.customers)
     groupings = dataset.groupings(simulation.customers, now)
-    changes = _eligibility(groupings, before, after)
+    changes = eligibility(groupings, before, after)
     score = _scores(candidate, simulation, groupings) if candidate.changes_model and population else None
     if score:
         changes[SCORE] = score.changes
@@ -99,7 +104,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "population": population,
         "live_release": candidate.live_number,
         "attributes": sorted(groupings),
-        "any_offer": _any_offer(before, after, population),
+        "any_offer": any_offer(before, after, population),
         "reach": _reach(candidate, before, after),
         "segments": _segments(simulation, before, after),
         "decisions": forecast.decisions(simulation),
@@ -168,7 +173,7 @@ def _require_model(content: snapshot.Content) -> None:
             raise InvalidContent([Fault(path, "outdated", str(fault))]) from fault
 
 
-def _eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> dict[str, list[Change]]:
+def eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> dict[str, list[Change]]:
     """Parity of eligibility by subject: any competing offer, and each offer of the candidate that is new or moves."""
     today = before.any_offer if before else None
     changes = {ANY_OFFER: parity.compare(ANY_OFFER, groupings, today, after.any_offer)}
@@ -181,7 +186,8 @@ def _eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> di
     return changes
 
 
-def _any_offer(before: Reach | None, after: Reach, population: int) -> dict[str, int]:
+def any_offer(before: Reach | None, after: Reach, population: int) -> dict[str, int]:
+    """Customers who are eligible for any competing offer, today and after, and who changes."""
     then = after.any_offer
     today = before.any_offer if before else np.zeros_like(then)
     return {

@@ -1,0 +1,108 @@
+"""Levers of the live release, what moving them would do on a sample, and the way from there to a proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from console.access import SignedInRequest, allowed
+from console.evidence_view import comparison, expected_rows, verdict_words
+from console.proposing import propose
+from console.what_if_form import WhatIfForm
+from fairness.preview import Preview, preview
+from fairness.thresholds import FOUR_FIFTHS
+from offers import roles, snapshot
+from offers.catalog import InvalidContent, Item
+
+SCALE = (0.4, 1.4)  # of impact ratios, as on the review page
+
+
+@allowed("see:reach")
+def index(request: SignedInRequest) -> HttpResponse:
+    live = snapshot.live_row()
+    if live is None:
+        return render(request, "what_if/index.html", {"form": None})
+    form = WhatIfForm(live.content, request.GET.dict())
+    items = form.items() if form.is_valid() else []
+    return render(
+        request,
+        "what_if/index.html",
+        {
+            "form": form,
+            "release": live.number,
+            "parity_scale": SCALE,
+            "parity_line": FOUR_FIFTHS,
+            **_effect(request, items, form.is_valid()),
+        },
+    )
+
+
+def _effect(request: SignedInRequest, items: Sequence[Item], valid: bool) -> dict[str, Any]:
+    """What stands beside the levers: the effect, or what is wrong with them."""
+    context: dict[str, Any] = {"items": items, "forbidden": _forbidden(request, items), "effect": None, "faults": []}
+    if not valid:
+        return context
+    try:
+        context["effect"] = _shown(preview(items, timezone.now()))
+    except InvalidContent as refused:
+        context["faults"] = [fault.message for fault in refused.faults]
+    return context
+
+
+def _forbidden(request: SignedInRequest, items: Sequence[Item]) -> list[str]:
+    """The kinds among them that this person may not propose."""
+    return sorted({item.kind for item in items if not roles.may(request.user, f"propose:{item.kind}")})
+
+
+def _shown(found: Preview) -> dict[str, Any]:
+    decisions = found.decisions
+    total = max(1, decisions["customers"])
+    offers = [
+        {**row, "before_share": (row["before"] or 0) / total, "after_share": (row["after"] or 0) / total}
+        for row in decisions["offers"]
+        if row["before"] or row["after"]
+    ]
+    offers.sort(key=lambda row: -row["after_share"])
+    names = {row["offer"]: row["name"] for row in decisions["offers"]}
+    return {
+        "population": found.population,
+        "sample": found.sample,
+        "verdict": found.verdict.value,
+        "verdict_words": verdict_words(found.verdict),
+        "worst": [comparison(row.to_json(), names) for row in found.worst],
+        "any_offer": found.any_offer,
+        "decisions": decisions,
+        "expected": expected_rows(decisions),
+        "offers": offers,
+        "scale": max((max(row["before_share"], row["after_share"]) for row in offers), default=1.0),
+    }
+
+
+@require_POST
+@allowed("see:reach")
+def save(request: SignedInRequest) -> HttpResponse:
+    """Propose exactly what was moved."""
+    live = snapshot.live_row()
+    form = WhatIfForm(live.content, request.POST.dict()) if live else None
+    items = form.items() if form and form.is_valid() else []
+    back = redirect(f"{request.path.removesuffix('save/')}?{request.POST.urlencode()}")
+    if not items:
+        messages.error(request, "Nothing was moved, so there is nothing to propose.")
+        return back
+    title = request.POST.get("title", "").strip() or f"What-if: {', '.join(item.key for item in items)}"
+    try:
+        change = propose(
+            kind=items[0].kind, key=items[0].key, title=title[:200],
+            rationale=request.POST.get("rationale", "").strip(), items=items, author=request.user, now=timezone.now(),
+        )  # fmt: skip
+    except InvalidContent as refused:
+        messages.error(request, f"Nothing was proposed: {refused}.")
+        return back
+    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
+    return redirect("review", change_id=change.pk)
