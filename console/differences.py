@@ -46,6 +46,11 @@ def of_change(change: ChangeRequest) -> list[ItemDifference]:
     return [_of_item(item, before.get(item["kind"], {}).get(item["key"])) for item in change.items]
 
 
+def between(old: snapshot.Content, new: snapshot.Content) -> list[ItemDifference]:
+    """Of any two contents."""
+    return [_of_item(item.to_json(), old.get(item.kind, {}).get(item.key)) for item in snapshot.between(old, new)]
+
+
 def _content_before(change: ChangeRequest) -> snapshot.Content:
     made = Release.objects.filter(change=change).values_list("number", flat=True).first()
     row = snapshot.live_row() if made is None else Release.objects.filter(number=made - 1).first()

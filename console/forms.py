@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
 from django.forms import BoundField
+
+from offers import files
 
 SCOPES: Final = (("all", "all offers"), ("product", "one product"), ("offer", "one offer"))
 
@@ -53,3 +57,24 @@ class ReasonForm(forms.Form):
     """Why a proposal is turned down, sent back or justified."""
 
     comment = forms.CharField(max_length=2000)
+
+
+class CatalogueFileForm(forms.Form):
+    """An archive of files, as a release is exported."""
+
+    title = forms.CharField(label="What changes, in a line", max_length=200)
+    archive = forms.FileField(help_text="A ZIP of KIND/KEY.json, as a release is exported: the whole catalogue.")
+    unpacked: dict[str, bytes]
+
+    def clean_archive(self) -> Any:
+        """Read what is in it, never more than a catalogue may hold."""
+        given = self.cleaned_data["archive"]
+        try:
+            with zipfile.ZipFile(given) as packed:
+                entries = [entry for entry in packed.infolist() if not entry.is_dir()]
+                if sum(entry.file_size for entry in entries) > files.MOST_BYTES:
+                    raise forms.ValidationError("The archive holds more than a catalogue may.")
+                self.unpacked = {entry.filename: packed.read(entry) for entry in entries}
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+            raise forms.ValidationError("This is no ZIP archive that can be read.") from error
+        return given

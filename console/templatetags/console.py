@@ -212,6 +212,12 @@ def local_time(moment: datetime | None, precision: str = "minutes") -> str:
 
 
 @register.filter
+def item_id(place: int) -> str:
+    """The id of the nth item of a page."""
+    return f"item-{place}"
+
+
+@register.filter
 def day_of(text: str | None) -> str:
     """The day of a moment that a content holds as text: "1 March 2027", "" for none."""
     return _day(datetime.fromisoformat(text).date(), timezone.localdate()) if text else ""

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,7 +23,7 @@ from decisioning.explanation import explain
 from decisioning.models import Customer, Outcome
 from decisioning.models import Decision as DecisionRow
 from offers import roles
-from offers.models import Arm, EligibilityRule, Offer
+from offers.models import Arm, EligibilityRule, Offer, Release
 from offers.types import CHANNELS
 
 REASONS = ("NO_CONSENT", "SUPPRESSED", "CAPPED", "NO_ELIGIBLE_OFFER", "STOPPED", "HOLDOUT", "NOT_NOW")
@@ -32,7 +33,9 @@ LOOK_BACK = timedelta(days=31)  # how far a search without a customer goes back 
 @allowed("see:decisions")
 def index(request: SignedInRequest) -> HttpResponse:
     """The newest decisions that match; without a customer, of one month, so that no search reads the whole log."""
-    filters = {name: request.GET.get(name, "").strip() for name in ("customer", "offer", "channel", "reason", "day")}
+    filters = {
+        name: request.GET.get(name, "").strip() for name in ("customer", "offer", "channel", "reason", "day", "release")
+    }
     rows = DecisionRow.objects.defer("inputs", "result", "digest")
     for column in ("offer", "channel", "reason"):
         if filters[column]:
@@ -45,7 +48,9 @@ def index(request: SignedInRequest) -> HttpResponse:
         customer = Customer.objects.filter(external_id=filters["customer"]).values_list("id", flat=True).first()
         unknown = customer is None
         rows = rows.filter(customer_id=customer or 0)
-    else:
+    if filters["release"].isdecimal():
+        rows = _under(rows, int(filters["release"]))
+    elif not filters["customer"]:
         rows = rows.filter(id__gte=activity.first_id(_midnight(day or timezone.now().date()) - LOOK_BACK))
     page = paged(rows, request)
     return render(
@@ -61,6 +66,16 @@ def index(request: SignedInRequest) -> HttpResponse:
             "page": page,
         },
     )
+
+
+def _under(rows: QuerySet[DecisionRow], number: int) -> QuerySet[DecisionRow]:
+    """Those made under a release; its time bounds what is read, and a minute more, for what was on its way."""
+    times = dict(Release.objects.filter(number__in=[number, number + 1]).values_list("number", "published_at"))
+    if number not in times:
+        return rows.none()
+    rows = rows.filter(release=number, id__gte=activity.first_id(times[number] - timedelta(minutes=1)))
+    until = times.get(number + 1)
+    return rows.filter(id__lt=activity.first_id(until + timedelta(minutes=1))) if until else rows
 
 
 def _day(text: str) -> date | None:
