@@ -34,7 +34,8 @@ def _ask(name: str, customers: int, ended: threading.Event, warm: threading.Barr
     """Every other time a session of before, from then on in the hands of a lease."""
     from decisioning import serve
 
-    rng, answers = random.Random(name), []
+    rng = random.Random(name)
+    answers: list[dict[str, Any]] = []
     asked: list[tuple[str, str]] = []
     while not ended.is_set():
         if asked and rng.random() < 0.5:

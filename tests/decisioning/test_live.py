@@ -160,7 +160,8 @@ def test_whoever_announces_late_does_not_put_back_what_is_no_longer_in_force(mon
     bank.customers(1)
     bank.publish(roomy())
     bank.warm()
-    read, overtaken = online.versions_in_postgres, []
+    read = online.versions_in_postgres
+    overtaken: list[int] = []
 
     def slowly() -> online.Versions:
         found = read()
