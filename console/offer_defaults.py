@@ -68,13 +68,14 @@ def words(
         "headline": title,
         "body": f"{body} {_fee(facts)}".strip(),
         "call_to_action": _CALLS.get(channel, _CALL),
-        "disclosure": disclosure(facts),
+        "disclosure": disclosure(facts, channel),
     }
     return {"format": SURFACES[channel], **{name: part[: LIMITS[channel].of(name)] for name, part in plain.items()}}
 
 
-def disclosure(facts: Mapping[str, Any]) -> str:
-    """Rate, fee and limit as far as they are set (Regulation Z, 12 CFR 1026.60, wants them beside an offer)."""
+def disclosure(facts: Mapping[str, Any], channel: str) -> str:
+    """Rate, fee and limit as far as they are set (Regulation Z, 12 CFR 1026.60, wants them beside an offer), and on a
+    phone's own channel the way out (Telephone Consumer Protection Act, 47 CFR 64.1200(a)(10))."""
     parts = []
     if facts.get("rate") is not None:
         intro = facts.get("intro_months")
@@ -85,7 +86,8 @@ def disclosure(facts: Mapping[str, Any]) -> str:
     if facts.get("limit") is not None:
         parts.append(f"credit limit up to {amount(facts['limit'])}")
     said = ", ".join(parts)
-    return f"{said[0].upper()}{said[1:]}. Subject to approval." if said else "Subject to approval."
+    stop = " Reply STOP to opt out." if channel == "sms" else ""
+    return f"{said[0].upper()}{said[1:]}. Subject to approval.{stop}" if said else f"Subject to approval.{stop}"
 
 
 def same_terms(found: Sequence[Offer], key: str) -> dict[str, Any]:

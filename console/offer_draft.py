@@ -195,9 +195,7 @@ class Wizard:
         chosen = given.get("terms", "")
         source = (self.like.key if self.like else "") if chosen == SAME_TERMS else chosen
         base = dict(self.like.content["facts"]) if self.like else {}
-        others = {
-            name: value for name, value in base.items() if name not in terms.OWNED and name not in ("fee", "bonus")
-        }
+        others = {name: value for name, value in base.items() if name not in terms.OWNED}
         return {**others, **offer_defaults.same_terms(self.siblings, source), **price_}
 
     @cached_property
@@ -235,7 +233,7 @@ class Wizard:
         text = like.content["texts"].get(channel) if like else None
         if text is not None and self.like and dict(self.like.content["facts"]) != self.facts:
             # It would state another offer's rate or fee.
-            text = {**text, "disclosure": offer_defaults.disclosure(self.facts)}
+            text = {**text, "disclosure": offer_defaults.disclosure(self.facts, channel)}
         return offer_defaults.words(channel, self.title, self.facts, text, self.like.title if self.like else "")
 
     @cached_property

@@ -269,7 +269,8 @@ class ProductStep(CardFields):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["product"].help_text = ""
+        for name in PRICE:
+            self.fields[name].help_text = "Empty: as the offer that it starts from."
         choose(self, product=[("", "Choose a product"), *products(), (NEW_PRODUCT, "a new product")])
 
     def clean(self) -> dict[str, Any]:

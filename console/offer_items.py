@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 
+from console import offer_defaults
 from console.offer_draft import Wizard
 from console.offer_forms import NEW_PRODUCT, key_of, offer_content
 from offers import roles
@@ -77,13 +78,17 @@ def copy(source: Offer, content: Mapping[str, Any]) -> list[Item]:
     began with: what was learned of one is not assumed of the other."""
     key, title = key_of(content["title"]), content["title"]
     items = [Item("offer", key, content)]
+    other_facts = content["facts"] != source.content["facts"]
     arms = {arm.content["creative"]: arm for arm in Arm.objects.filter(offer=source.key, live=True)}
     for creative in Creative.objects.filter(offer=source.key, live=True):
         arm = arms.get(creative.key)
         if arm is None:
             continue
         texts = {
-            channel: {name: part.replace(source.title, title) for name, part in text.items()}
+            channel: {
+                **{name: part.replace(source.title, title) for name, part in text.items()},
+                **({"disclosure": offer_defaults.disclosure(content["facts"], channel)} if other_facts else {}),
+            }
             for channel, text in creative.content["texts"].items()
             if channel in content["channels"]
         }

@@ -300,3 +300,14 @@ def test_months_are_counted_over_the_year(months: int, first: tuple[int, int]) -
 @given(MOMENTS)
 def test_a_bar_stays_on_the_scale(moment: datetime) -> None:
     assert 0 <= Scale(date(2027, 2, 1)).place(moment) <= 100
+
+
+@db
+def test_a_copy_with_another_fee_does_not_state_the_old_one(bank: LivingBank) -> None:
+    client, address = signed_in(bank), reverse("offer_duplicate", args=["travel-plus"])
+    posted = {
+        name: value for name, value in client.get(address).context["form"].initial.items() if value not in (None, {})
+    }
+    client.post(address, {**posted, "title": "Travel Max", "fee": "95"})
+    texts = next(item["content"]["texts"] for item in newest().items if item["kind"] == "creative")
+    assert texts["web"]["disclosure"] == "Annual percentage rate 20.0 %, annual fee 95. Subject to approval."

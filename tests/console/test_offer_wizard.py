@@ -115,6 +115,7 @@ def test_a_product_of_its_own_comes_with_the_offer_and_without_terms(bank: Livin
     assert change.items[1]["content"]["facts"] == {"fee": 0.0}
     words = change.items[2]["content"]["texts"]
     assert words["web"]["disclosure"] == "No annual fee. Subject to approval."
+    assert words["sms"]["disclosure"] == "No annual fee. Subject to approval. Reply STOP to opt out."
 
 
 def test_neither_a_reload_nor_back_loses_anything(bank: LivingBank) -> None:
