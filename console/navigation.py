@@ -25,6 +25,8 @@ AREAS: Final = (
             ("Products", "products", "see:offers"),
             ("Placements", "placements", "see:offers"),
             ("Arms", "arms", "see:arms"),
+            ("Value finder", "reach", "see:reach"),
+            ("What-if", "what_if", "see:reach"),
         ),
     ),
     (

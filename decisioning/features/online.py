@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -143,6 +143,17 @@ def _leases(held: store.Fields, session: str, now: datetime) -> tuple[UUID | Non
 def read_committed(external_id: str, session: str, now: datetime) -> Read:
     """The same from Postgres alone, when a commit has shown that Redis is behind. Raises UnknownCustomer."""
     return _from_postgres(external_id, session, now, ())
+
+
+def many_committed(customers: Collection[int], now: datetime) -> dict[int, Read]:
+    """The same of many customers, outside any session, by surrogate key; the vectors of all of them are there."""
+    versions, reads = versions_in_postgres(), {}
+    for found in stored.many(customers, now):
+        readable = readable_groups(found.ledger.consents)
+        made = vector.decode(found.vector, readable) if found.vector else None
+        profile = _profile(found.ledger, made, found.scores, found.moment, now)
+        reads[found.ledger.customer] = Read(versions, profile, found.ledger, None, ())
+    return reads
 
 
 def versions_in_postgres() -> Versions:

@@ -19,7 +19,6 @@ from decisioning.impact.scene import Scene
 from decisioning.impact.simulation import Simulation, keys_for, names_for
 from decisioning.impact.stages import NOBODY, REASONS, Batch, Made, Policy, make
 from decisioning.known import known as known_of
-from decisioning.models import Customer
 from decisioning.types import Decision, DecisionRequest, Known
 from offers.register import SESSION_GROUP
 
@@ -82,12 +81,9 @@ def _compared(
         people = reading.of(rest, names_for([policy.plan], scored=True), [scene.channel], now)
         batch = Batch(people, keys_for(rest, seed))
         made = make(policy, batch, scene)
-        names = dict(Customer.objects.filter(pk__in=rest.tolist()).values_list("pk", "external_id"))
+        reads = online.many_committed(rest.tolist(), now)
         for place, customer in enumerate(rest.tolist()):
-            name = names.get(customer)
-            if name is None:
-                continue  # erased since
-            one = _alone(policy, scene, customer, name, int(batch.keys[place]), now)
+            one = _alone(policy, scene, reads[customer], int(batch.keys[place]), now)
             done[customer] = _difference(policy, made, place, customer, one, told[customer] if not attempt else None)
         rest = np.array([customer for customer in rest.tolist() if customer in done and done[customer].what])
         if not len(rest):
@@ -95,14 +91,13 @@ def _compared(
     return list(done.values())
 
 
-def _alone(policy: Policy, scene: Scene, customer: int, name: str, key: int, now: datetime) -> Decision:
+def _alone(policy: Policy, scene: Scene, read: online.Read, key: int, now: datetime) -> Decision:
     """The engine's decision on one customer without a session, with the same key."""
-    read = online.read_committed(name, "", now)
     groups = {group: told for group, told in read.profile.groups.items() if group != SESSION_GROUP}
     read = replace(read, profile=replace(read.profile, groups=groups), spent=policy.spent)
     engine = runtime.Engine(policy.plan, policy.posterior, 0, policy.stops, 0)
     known = _with_missing_scores(policy, known_of(read, engine, {}, now))
-    request = DecisionRequest(customer, "", scene.channel, scene.placement, 1, now)
+    request = DecisionRequest(read.profile.customer, "", scene.channel, scene.placement, 1, now)
     return decide(request, known, policy.plan, policy.posterior, key)
 
 

@@ -1,0 +1,187 @@
+"""Value finder, funnel and what-if: what each says of a small bank, and that what is saved is what was moved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from console.what_if_form import WhatIfForm
+from decisioning import impact, rebuild, runtime, sample
+from decisioning.impact.kept import forget as forget_people
+from decisioning.models import Job, UnservedReport
+from decisioning.tasks import UNSERVED, find_unserved
+from fairness.preview import preview
+from offers import roles, snapshot
+from offers.conditions.grammar import parse
+from offers.models import ChangeRequest
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    for forget in (runtime.forget, sample.forget, forget_people):
+        forget()
+    yield
+    for forget in (runtime.forget, sample.forget, forget_people):
+        forget()
+
+
+def _client(role: str = roles.MARKETING_LEAD) -> Client:
+    client = Client()
+    client.force_login(factories.make_user(role, f"{role}-reach"))
+    return client
+
+
+def _bank(customers: int = 400) -> None:
+    now = timezone.now()
+    factories.make_bank(customers, now=now)
+    everybody = [
+        *factories.small_catalogue(),
+        factories.rule("solvent", factories.clause("debt_to_income", "<=", 0.35)),
+    ]  # fmt: skip
+    factories.approve_content(everybody, now=now)
+    rebuild.rebuild()
+
+
+def _text(response: object) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))  # type: ignore[attr-defined]
+
+
+# --- Value finder --------------------------------------------------------------------------------------------------
+
+
+def test_before_it_was_computed_the_page_says_so_and_offers_to() -> None:
+    page = _client().get("/reach/")
+    assert page.status_code == 200
+    assert "Not computed yet" in _text(page)
+    find_unserved()  # there is no release
+    assert not UnservedReport.objects.exists()
+
+
+def test_a_group_without_an_offer_is_told_in_words_and_leads_to_a_proposal() -> None:
+    _bank()
+    find_unserved()
+    report = UnservedReport.objects.get()
+    groups = report.content["groups"]
+    assert any("debt to income is above 35" in group["sentence"] for group in groups)
+    assert all(group["count"] >= 20 for group in groups)
+    page = _client().get("/reach/")
+    links = [unescape(link) for link in re.findall(r'href="(/offers/new/\?when=[^"]+)"', page.content.decode())]
+    assert len(links) == len(groups)
+    for link in links:
+        assert parse(orjson.loads(parse_qs(urlsplit(link).query)["when"][0]))
+    assert "Create an offer" not in _text(_client(roles.AUDITOR).get("/reach/"))
+
+
+def test_a_computation_that_runs_or_failed_is_said() -> None:
+    now = timezone.now()
+    Job.objects.create(kind=UNSERVED, status=Job.Status.FAILED, message="ValueError: no luck", started_at=now)
+    assert "no luck" in _text(_client().get("/reach/"))
+    Job.objects.create(kind=UNSERVED, started_at=now)
+    page = _client().get("/reach/")
+    assert 'hx-trigger="every 2s"' in page.content.decode()
+
+
+# --- Funnel --------------------------------------------------------------------------------------------------------
+
+
+def test_the_funnel_names_what_takes_most_and_what_would_change_it() -> None:
+    _bank()
+    page = _client().get("/offers/travel-plus/funnel/")
+    told = _text(page)
+    assert "takes most" in told or "lost in the ranking" in told
+    assert "score-670" in told
+    assert "Moving" in told
+    assert _client().get("/offers/no-such/funnel/").status_code == 404
+
+
+# --- What-if -------------------------------------------------------------------------------------------------------
+
+
+def _form(**moved: str) -> WhatIfForm:
+    live = snapshot.live_row()
+    assert live is not None
+    form = WhatIfForm(live.content, moved)
+    assert form.is_valid(), form.errors
+    return form
+
+
+def test_nothing_moved_is_no_change() -> None:
+    _bank(60)
+    assert _form().items() == []
+
+
+def test_each_lever_makes_the_item_that_says_so() -> None:
+    _bank(60)
+    limit = next(key for key in _form().limits if key.startswith("score-670"))
+    items = _form(
+        propensity_weight="0.3", boost_cap="2", decisions_per_day="1", offer="student", offer_value="500",
+        arm="travel-plus/bold", min_share="0.2", rule=limit, threshold="600",
+    ).items()  # fmt: skip
+    told = {item.kind: item.content for item in items}
+    assert {item.kind: item.key for item in items} == {
+        "ranking": "standard", "contact_policy": "standard", "offer": "student", "arm": "travel-plus/bold",
+        "rule": "score-670",
+    }  # fmt: skip
+    assert all(told.values())
+    assert (told["ranking"] or {})["bandit_weight"] == 0.7
+    assert (told["ranking"] or {})["boost_cap"] == 2
+    assert (told["arm"] or {})["mandate"] == {"min_share": 0.2}
+    assert (told["rule"] or {})["when"]["value"] == 600
+    assert (told["offer"] or {})["value"] == 500
+    preview(items, timezone.now())  # the catalogue takes them
+
+
+def test_a_number_typed_for_another_offer_does_not_move_this_one() -> None:
+    _bank(60)
+    assert _form(offer="student", offer_value="500", of_offer="first-card").items() == []
+
+
+def test_a_looser_limit_reaches_more_and_the_preview_is_what_the_whole_population_gives() -> None:
+    _bank()
+    limit = next(key for key in _form().limits if key.startswith("score-670"))
+    items = _form(rule=limit, threshold="400").items()
+    now = timezone.now()
+    found = preview(items, now)
+    live = snapshot.live_row()
+    assert live is not None
+    whole = impact.reach(snapshot.apply(live.content, items), now)
+    assert found.any_offer["after"] == int(whole.any_offer.sum())
+    by_offer = {row["offer"]: row for row in found.decisions["offers"]}
+    assert by_offer["travel-plus"]["after"] > by_offer["travel-plus"]["before"]
+    assert found.sample == found.population == 400
+
+
+def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() -> None:
+    _bank(60)
+    moved = {"offer": "student", "offer_value": "500", "of_offer": "student", "title": "Students are worth more"}
+    page = _client().get("/what-if/", moved)
+    assert "Offer student" in _text(page)
+    _client().post("/what-if/save/", moved)
+    change = ChangeRequest.objects.latest("id")
+    assert (change.title, change.status) == ("Students are worth more", "submitted")
+    assert [(item["kind"], item["key"], item["content"]["value"]) for item in change.items] == [
+        ("offer", "student", 500)
+    ]
+    assert _client(roles.AUDITOR).post("/what-if/save/", moved).status_code == 403
+    assert "does not propose" in _text(_client(roles.AUDITOR).get("/what-if/", moved))
+    before = ChangeRequest.objects.count()
+    _client().post("/what-if/save/", {})
+    assert ChangeRequest.objects.count() == before
+
+
+def test_what_cannot_run_is_said_and_without_a_release_there_is_nothing_to_try() -> None:
+    assert "no live release" in _text(_client().get("/what-if/"))
+    _bank(60)
+    page = _client().get("/what-if/", {"value_exponent": "7"})
+    assert page.status_code == 200
+    assert "less than or equal to 2" in _text(page)
