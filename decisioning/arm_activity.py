@@ -4,11 +4,11 @@ fell as logged, and how late rewards come. It reads a bounded number of decision
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from django.db import connection
@@ -32,7 +32,7 @@ from offers.types import ContextTerm
 Floats = NDArray[np.float64]
 
 DAYS: Final = 14
-A_SLOT: Final = 150  # decisions of each three hours that shares are taken from: up to 1,200 a day
+A_DAY: Final = 1_200  # decisions of a day that shares are taken from; of busier days a sample
 DRAWS: Final = 500  # decisions whose draws are checked
 MISMATCH_BELOW: Final = 0.001  # a p-value under which the draws did not fall as logged
 NEWEST_REWARDS: Final = 200
@@ -43,11 +43,16 @@ _NO_CHANCE: Final = 1e-9  # variance under which an arm always or never comes fi
 
 # The index on id finds each slot at once, in the partition of its month.
 _SHARES: Final = """
-SELECT slot.day, chosen.arm, count(*) FROM unnest(%s::date[], %s::uuid[], %s::uuid[]) AS slot (day, low, high)
+SELECT slot.day, chosen.arm, count(*)
+FROM unnest(%s::date[], %s::uuid[], %s::uuid[], %s::int[]) AS slot (day, low, high, most)
 CROSS JOIN LATERAL (
   SELECT arm FROM decisioning_decision WHERE id >= slot.low AND id < slot.high AND arm IS NOT NULL
-  ORDER BY id DESC LIMIT %s
+  ORDER BY id DESC LIMIT slot.most
 ) AS chosen GROUP BY 1, 2
+"""
+_BUSY: Final = """
+SELECT span.day FROM unnest(%s::date[], %s::uuid[], %s::uuid[]) AS span (day, low, high)
+WHERE EXISTS (SELECT 1 FROM decisioning_decision WHERE id >= span.low AND id < span.high OFFSET %s)
 """
 
 
@@ -89,28 +94,40 @@ def forget() -> None:
     _over.clear()
 
 
-def _counted(days: Iterable[date]) -> dict[date, dict[str, int]]:
-    length = timedelta(days=1) / _SLOTS_A_DAY
-    slots = [
-        (day, start + length * slot)
-        for day in days
-        for start in [datetime.combine(day, time(), UTC)]
-        for slot in range(_SLOTS_A_DAY)
-    ]
+def _counted(days: Sequence[date]) -> dict[date, dict[str, int]]:
     counts: dict[date, dict[str, int]] = defaultdict(dict)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _SHARES,
-            [
-                [day for day, _ in slots],
-                [first_id(begin) for _, begin in slots],
-                [first_id(begin + length) for _, begin in slots],
-                A_SLOT,
-            ],
-        )
+        cursor.execute(_BUSY, [*_columns([_whole(day) for day in days]), A_DAY])
+        busy = {day for (day,) in cursor.fetchall()}
+        slots = [slot for day in days for slot in (_slots(day) if day in busy else [_whole(day)])]
+        most = [A_DAY // _SLOTS_A_DAY if day in busy else A_DAY for day, _, _ in slots]
+        cursor.execute(_SHARES, [*_columns(slots), most])
         for day, arm, count in cursor.fetchall():
             counts[day][arm] = count
     return counts
+
+
+Slot = tuple[date, datetime, datetime]  # of a day: from, to
+
+
+def _whole(day: date) -> Slot:
+    start = datetime.combine(day, time(), UTC)
+    return day, start, start + timedelta(days=1)
+
+
+def _slots(day: date) -> list[Slot]:
+    """The day in equal parts, so that a sample of a busy one is not of its evening."""
+    _, start, end = _whole(day)
+    length = (end - start) / _SLOTS_A_DAY
+    return [(day, start + length * slot, start + length * (slot + 1)) for slot in range(_SLOTS_A_DAY)]
+
+
+def _columns(slots: Sequence[Slot]) -> list[list[Any]]:
+    return [
+        [day for day, _, _ in slots],
+        [first_id(low) for _, low, _ in slots],
+        [first_id(high) for *_, high in slots],
+    ]
 
 
 # --- Draws -----------------------------------------------------------------------------------------------------------

@@ -61,6 +61,8 @@ def _page(request: SignedInRequest, key: str, more: dict[str, Any]) -> HttpRespo
             },
             "days": [(day.day, day.share_of(key)) for day in days],
             "shares": [day.share_of(key) for day in days],
+            "tallest": max((day.share_of(key) or 0.0 for day in days), default=0.0),
+            "sampled": arm_activity.A_DAY,
             "chosen": sum(day.arms.get(key, 0) for day in days),
             "of_days": sum(sum(day.arms.values()) for day in days),
             **_segments(key, live if standing else None),

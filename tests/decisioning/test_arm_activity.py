@@ -92,9 +92,9 @@ def test_shares_by_day_are_counted_by_day_and_days_that_are_over_are_kept() -> N
 
 
 def test_a_busy_day_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arm_activity, "A_SLOT", 7)
+    monkeypatch.setattr(arm_activity, "A_DAY", 16)
     living(decisions=20)
-    assert sum(by_day(timezone.now())[-1].arms.values()) == 7
+    assert 2 <= sum(by_day(timezone.now())[-1].arms.values()) <= 4  # of one part of eight, or of two at its edge
 
 
 def test_beliefs_by_context_begin_with_the_average_customer_and_differ_by_term() -> None:
