@@ -14,6 +14,7 @@ from decisioning.features import materialise, skew, statistics
 from decisioning.models import Customer, SkewCheck
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
+from fairness import proxies
 
 
 def pending() -> bool:
@@ -29,6 +30,7 @@ def run(now: datetime) -> None:
     statistics.measure(now)
     skew.check(now)
     tables.check(now)
+    proxies.measure(now)
 
 
 def _wrong_events(now: datetime) -> list[bytes]:
