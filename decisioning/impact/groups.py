@@ -42,6 +42,11 @@ class _Bound:
     limit: float
     above: bool
 
+    @property
+    def of_missing(self) -> bool:
+        """Whether the limit parts what is known from what is not."""
+        return self.limit < _MISSING / 10
+
 
 def may_describe(declared: Attribute) -> bool:
     """Whether a group may be told by this attribute: a rule could read it, and it stands for nothing protected."""
@@ -110,13 +115,20 @@ def _condition(path: list[_Bound]) -> Condition:
         other = kept.get(key)
         if other is None or (bound.limit > other.limit) == bound.above:
             kept[key] = bound
-    parts = tuple(_clause(bound) for bound in kept.values())
+    # Whoever is above any limit is known: then no other bound on the same needs to say what holds of the unknown.
+    known = {bound.feature.attribute.name for bound in kept.values() if bound.above}
+    told = {bound.feature.attribute.name for bound in kept.values() if not bound.of_missing}
+    parts = tuple(
+        _clause(bound, known=bound.feature.attribute.name in known)
+        for bound in kept.values()
+        if not (bound.of_missing and bound.feature.attribute.name in told)
+    )
     return parts[0] if len(parts) == 1 else Combination("all", parts)
 
 
-def _clause(bound: _Bound) -> Condition:
+def _clause(bound: _Bound, *, known: bool) -> Condition:
     declared, name = bound.feature.attribute, bound.feature.attribute.name
-    if bound.limit < _MISSING / 2:
+    if bound.of_missing:
         return Clause(name, "is_known" if bound.above else "is_missing")
     if bound.feature.choice:
         stated = Clause(name, "=" if bound.above else "!=", bound.feature.choice)
@@ -127,7 +139,7 @@ def _clause(bound: _Bound) -> Condition:
     if bound.above:
         return stated  # of somebody of whom it is not known it does not hold
     unknown = Clause(name, "is_missing")
-    return Combination("any", (stated, unknown)) if _any_missing(bound.feature) else stated
+    return Combination("any", (stated, unknown)) if _any_missing(bound.feature) and not known else stated
 
 
 def _any_missing(feature: Feature) -> bool:
