@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
-from offers import audit, roles
+from offers import audit, catalog, roles, snapshot
 from offers.models import ChangeRequest, Comment, Release
 
 Status = ChangeRequest.Status
@@ -84,10 +84,11 @@ def _to_draft(change: ChangeRequest) -> None:
 
 
 def submit(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
-    """Draft to in review; from here on the content is frozen. Only its author submits it."""
+    """Draft to in review; from here on the content is frozen. Only its author submits it, who may still propose it."""
     change = locked(change_id)
     _expect(change, Status.DRAFT)
     _own(change, author)
+    catalog.require_author(author, change.kind, snapshot.items_of(change.items))
     change.status, change.submitted_at = Status.SUBMITTED, now
     change.save(update_fields=["status", "submitted_at"])
     _record(change, "submitted", author, now)

@@ -282,10 +282,7 @@ def draft(
     *, kind: str, key: str, title: str, items: Sequence[Item], author: User, now: datetime, rationale: str = ""
 ) -> ChangeRequest:
     """A new change request in draft. Raises NotAllowed or InvalidContent; call inside a transaction."""
-    # What is rolled back to was proposed and approved before, item by item.
-    for name in {kind} if kind == "rollback" else {item.kind for item in items} | {kind}:
-        if name in (*KINDS, *WHOLE_KINDS):
-            _require(author, name, items)
+    require_author(author, kind, items)
     faults = [fault for item in items for fault in faults_of(item)]
     if not items:
         faults.append(Fault("/items", "empty", "a change needs at least one item"))
@@ -305,6 +302,14 @@ def draft(
         detail={"kind": kind, "key": key, "hash": change.content_hash}, now=now,
     )  # fmt: skip
     return change
+
+
+def require_author(author: User, kind: str, items: Sequence[Item]) -> None:
+    """Raises NotAllowed unless a role of the person may propose the change's kind, and that of every item."""
+    # What is rolled back to was proposed and approved before, item by item.
+    for name in {kind} if kind == "rollback" else {item.kind for item in items} | {kind}:
+        if name in (*KINDS, *WHOLE_KINDS):
+            _require(author, name, items)
 
 
 def _require(author: User, kind: str, items: Sequence[Item]) -> None:
@@ -337,9 +342,7 @@ def revise(
         raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
     if change.kind == "rollback":
         raise InvalidContent([Fault("/items", "fixed", "a rollback is what its release says; propose another one")])
-    for name in {item.kind for item in items}:
-        if name in KINDS:
-            _require(author, name, items)
+    require_author(author, change.kind, items)
     faults = [fault for item in items for fault in faults_of(item)] or terms.faults(items, author)
     if faults:
         raise InvalidContent(faults)

@@ -41,10 +41,17 @@ SIGNATURES = """
 CREATE FUNCTION candor_guard_checker() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM candor_require_right(NEW.checker_id, 'approve:' || NEW.kind);
-  -- What is rolled back to was approved before, item by item.
   IF NEW.kind <> 'rollback' THEN
     PERFORM candor_require_right(NEW.checker_id, 'approve:' || kind)
       FROM (SELECT DISTINCT item->>'kind' AS kind FROM jsonb_array_elements(NEW.items) AS item) AS kinds;
+    RETURN NULL;
+  END IF;
+  -- What is rolled back to was approved before, item by item; so it must be what stood there, or did not.
+  PERFORM 1 FROM jsonb_array_elements(NEW.items) AS item WHERE NEW.status = 'approved' AND NOT EXISTS (
+    SELECT 1 FROM offers_release r WHERE r.number::text = NEW.key
+      AND coalesce(r.content->(item->>'kind')->(item->>'key'), 'null') = coalesce(item->'content', 'null'));
+  IF FOUND THEN
+    RAISE EXCEPTION 'release % says otherwise than this rollback to it', NEW.key USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN NULL;
 END $$;
