@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from joserfc.jwk import RSAKey
@@ -47,7 +46,7 @@ def through_the_provider(client: Client, wanted: str = "") -> str:
     return str(back)
 
 
-def sign_in(client: Client, wanted: str = "") -> HttpResponse:
+def sign_in(client: Client, wanted: str = "") -> Any:
     back = urlsplit(through_the_provider(client, wanted))
     return client.get(f"{back.path}?{back.query}")
 
