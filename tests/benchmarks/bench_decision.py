@@ -30,34 +30,47 @@ def prepare() -> str:
     from django.utils import timezone
 
     from decisioning import learn
-    from decisioning.models import Customer
-    from tests import bank, catalogue
+    from offers import snapshot
+    from tests import bank
 
     call_command("migrate", verbosity=0)
-    if not Customer.objects.exists():
+    content, live = _catalogue(), snapshot.live_row()
+    if live is None:
         bank.customers(CUSTOMERS)
-        rules = {
-            f"rule-{number}": catalogue.rule(
-                {"all": [{"attribute": "credit_score", "op": ">=", "value": 600},
-                         {"attribute": "debt_to_income", "op": "<=", "value": 0.5}]},
-                scope="offer", target=f"offer-{number}",
-            )
-            for number in range(OFFERS)
-        }  # fmt: skip
-        content = catalogue.content(offers=OFFERS, creatives=1, rules=rules)
-        for number in range(OFFERS):
-            content["offer"][f"offer-{number}"]["facts"] = {"rate": 0.1 + number / 500, "fee": float(number)}
-        content["contact_policy"]["default"] |= {
-            "decisions_per_day": 1000, "decisions_per_week": 1000, "same_offer_per_week": 1000,
-        }  # fmt: skip
         model = _model(content)
         bank.store_model(model)
         content["model"] = {model.name: {"title": "Champion", "sha256": model.sha256}}
+    else:
+        content["model"] = live.content["model"]
+    if live is None or live.content != content:  # a folder of an earlier run may hold another catalogue
         bank.publish(content)
-        learn.run(timezone.now())
+    learn.run(timezone.now())
     key = bank.key()
     bank.warm()
     return key
+
+
+def _catalogue() -> dict[str, Any]:
+    from tests import catalogue
+
+    rules = {
+        f"rule-{number}": catalogue.rule(
+            {"all": [{"attribute": "credit_score", "op": ">=", "value": 600},
+                     {"attribute": "debt_to_income", "op": "<=", "value": 0.5}]},
+            scope="offer", target=f"offer-{number}",
+        )
+        for number in range(OFFERS)
+    }  # fmt: skip
+    content = catalogue.content(offers=OFFERS, creatives=1, rules=rules)
+    for number in range(OFFERS):
+        # A firm offer: nobody may be invited by what a credit bureau reports.
+        content["offer"][f"offer-{number}"] |= {
+            "facts": {"rate": 0.1 + number / 500, "fee": float(number)}, "legal_basis": "firm_offer",
+        }  # fmt: skip
+    content["contact_policy"]["default"] |= {
+        "decisions_per_day": 1000, "decisions_per_week": 1000, "same_offer_per_week": 1000,
+    }  # fmt: skip
+    return content
 
 
 def _model(content: dict[str, Any]) -> Any:
