@@ -32,7 +32,7 @@ from offers import roles
 from offers.catalog import InvalidContent, Item
 from offers.conditions.describe import sentence
 from offers.conditions.grammar import parse
-from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer, Placement, Product
+from offers.models import Arm, ChangeRequest, Creative, EligibilityRule, Offer, Product
 from offers.types import CHANNELS
 
 STARVED_BELOW: Final = 100  # trials under which an arm's interval says little
@@ -85,8 +85,8 @@ def index(request: SignedInRequest) -> HttpResponse:
             "statuses": STATUSES,
             "channels": CHANNELS,
             "products": Product.objects.filter(live=True).values_list("key", "title"),
-            "placements": Placement.objects.filter(live=True).values_list("key", "title"),
-            "total": Offer.objects.filter(live=True).count(),
+            "placements": [(row.key, row.name) for row in live.plan.release.placements.values()] if live else [],
+            "total": len(live.plan.release.offers) if live else 0,
             "sample": recent.decisions,
             "rate_scale": scale_of(row["rate"] for row in rows),
             "may_propose": roles.may(request.user, "propose:offer"),
