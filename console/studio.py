@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.urls import reverse
+from django.utils import timezone
 
 from console import condition_form
 from console.condition_form import Tree
@@ -165,6 +166,16 @@ def _findings(when: Condition, form: ScopedForm, key: str, among: Sample) -> lis
     release = live.plan.release
     scope, target = _scope(form, release)
     rule = Rule(key, key, scope, target, when, "PROPOSED", "")
+    return [_finding(found, release) for found in rule_reach.findings(rule, release, among)]
+
+
+def findings_of(key: str, content: Mapping[str, Any]) -> list[dict[str, str]]:
+    """How a proposed rule stands to the other rules of the live release."""
+    live, among = engine(), sample(timezone.now())
+    if live is None:
+        return []
+    release = live.plan.release
+    rule = Rule(key, key, content["scope"], content["target"], requirement(content), content["reason_code"], "")
     return [_finding(found, release) for found in rule_reach.findings(rule, release, among)]
 
 

@@ -27,7 +27,7 @@ from fairness.thresholds import Verdict
 from offers import audit, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
-from offers.models import ChangeRequest, Evidence
+from offers.models import ChangeRequest, Evidence, Release
 
 FORMAT: Final = 2
 ANY_OFFER: Final = "any_offer"
@@ -127,7 +127,13 @@ def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime
 
 
 def _candidate(change: ChangeRequest) -> _Candidate:
-    live, content = snapshot.live_row(), candidate_content(change)
+    """The release that approval would make beside the one in force; or, of a change that is live without evidence, the
+    one that it made beside the one before."""
+    made = Release.objects.filter(change=change).first()
+    if made:
+        live, content = Release.objects.filter(number=made.number - 1).first(), made.content
+    else:
+        live, content = snapshot.live_row(), candidate_content(change)
     _require_model(content)
     return _Candidate(
         live.number if live else None,

@@ -15,13 +15,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console import differences
+from console import differences, studio
 from console.access import SignedInRequest, allowed
 from console.evidence_view import computing, shown
 from console.forms import ApprovalForm, ReasonForm
 from console.paging import paged
 from console.proposing import ask_for_evidence
-from console.studio import tested_row
 from console.templatetags.console import local_time
 from console.waiting import changes_waiting_for
 from fairness import gate
@@ -113,7 +112,8 @@ def _tests_of(item: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, A
     tests, known = content.get("tests", []), before.get("tests", [])
     return {
         "rule": item["key"],
-        "tests": [tested_row(test) for test in golden.run(requirement(content), tests)] if tests else [],
+        "findings": studio.findings_of(item["key"], content) if content else [],
+        "tests": [studio.tested_row(test) for test in golden.run(requirement(content), tests)] if tests else [],
         "dropped": [test["name"] for test in known if test not in tests] if item["content"] else [],
     }
 
@@ -276,7 +276,8 @@ def break_glass(request: SignedInRequest, change_id: int) -> HttpResponse:
             change_id, checker=request.user, content_hash=request.POST["content_hash"], now=timezone.now(),
             comment=reason,
         )  # fmt: skip
-        return f"Live as release {release.number}, without evidence. The audit trail shouts it."
+        transaction.on_commit(lambda: ask_for_evidence(change_id))
+        return f"Live as release {release.number}, without evidence, which is computed now. The audit trail shouts it."
 
     return _step(request, change_id, through if second else first, reason=reason)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from console.waiting import changes_waiting_for
-from fairness import evidence
+from fairness import evidence, gate
 from offers import roles
+from offers.catalog import Item
 from offers.models import ChangeRequest, EligibilityRule, Release
 from tests import factories, living_bank
+from tests.factories import approve_content, clause, propose, rule
 from tests.living_bank import LivingBank
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +146,67 @@ def test_the_fragment_of_the_evidence_is_the_part_of_the_page(bank: LivingBank) 
 def _without_times(html: str) -> str:
     """Ages go on between two requests."""
     return "\n".join(line for line in html.splitlines() if " ago in " not in line)
+
+
+def test_a_comment_stays_with_the_proposal(bank: LivingBank) -> None:
+    _, html = post(bank, roles.AUDITOR, "discuss", comment="Which vintage?")
+    assert "Which vintage?" in html
+    assert "auditor" in html
+
+
+def test_its_author_takes_it_back_to_draft_and_nobody_else(bank: LivingBank) -> None:
+    assert post(bank, roles.RISK_APPROVER, "reopen")[0] == 403
+    assert post(bank, f"{roles.RISK_APPROVER}-2", "reopen")[0] == 200
+    assert status(bank) == "draft"
+
+
+def test_an_approval_for_later_says_when_and_goes_live_then(bank: LivingBank) -> None:
+    later = timezone.now() + timedelta(hours=3)
+    _, html = post(
+        bank,
+        roles.RISK_APPROVER,
+        "approve",
+        content_hash=bank.change.content_hash,
+        go_live_at=f"{later:%Y-%m-%dT%H:%M}",
+    )
+    assert "Goes live" in html
+    assert status(bank) == "approved"
+    assert not Release.objects.filter(change=bank.change).exists()
+    gate.publish_due(later)
+    assert Release.objects.filter(change=bank.change).exists()
+    for odd, said in (("soon", "no date and time"), ("2020-01-01T00:00", "has passed")):
+        _, html = post(bank, roles.RISK_APPROVER, "approve", content_hash="x", go_live_at=odd)
+        assert said in html
+
+
+def test_the_glass_is_broken_on_the_page_by_two(bank: LivingBank) -> None:
+    approve_content([rule("low-debt", clause("debt_to_income", "<=", 0.9), "student")])
+    change = propose([rule("low-debt", clause("debt_to_income", "<=", 0.8), "student")],
+                     author=bank.people[f"{roles.RISK_APPROVER}-2"])  # fmt: skip
+    client = Client()
+    client.force_login(bank.people[roles.COMPLIANCE])
+    address = reverse("review_break_glass", args=[change.pk])
+    assert "Say why" in client.post(address, {"comment": ""}, follow=True).content.decode()
+    assert "The glass is broken" in client.post(address, {"comment": "Fraud."}, follow=True).content.decode()
+    client.force_login(bank.people[roles.RISK_APPROVER])
+    through = {"comment": "Agreed.", "content_hash": change.content_hash}
+    assert "without evidence" in client.post(address, through, follow=True).content.decode()
+    assert Release.objects.get(change=change).evidence.verdict == "not_computed"
+
+
+def test_an_approver_sees_the_rule_s_tests_and_its_conflicts(bank: LivingBank) -> None:
+    test = {"name": "well above", "customer": {"debt_to_income": 0.1}, "expect": "eligible"}
+    approve_content([with_tests(rule("mine", clause("debt_to_income", "<=", 0.5), "student"), [test])])
+    change = propose(
+        [rule("mine", clause("debt_to_income", "<=", 3), "student")], author=bank.people[roles.RISK_AUTHOR]
+    )
+    client = Client()
+    client.force_login(bank.people[roles.RISK_APPROVER])
+    html = client.get(reverse("review", args=[change.pk])).content.decode()
+    assert "Tests that this change takes out" in html
+    assert "well above" in html
+    assert "It never fires" in html
+
+
+def with_tests(item: Item, tests: list[dict[str, Any]]) -> Item:
+    return Item(item.kind, item.key, {**(item.content or {}), "tests": tests})

@@ -1,4 +1,4 @@
-"""The rule studio: what it shows while somebody writes, and what it proposes; boosts, contact policy and ranking too."""
+"""The rule studio: what it shows while somebody writes and what it proposes; boosts, contact policy, ranking too."""
 
 from __future__ import annotations
 

@@ -139,6 +139,18 @@ def test_two_people_break_the_glass_and_it_is_shouted(author: User, checker: Use
     assert audit.verify().broken_at is None
 
 
+def test_what_went_live_without_evidence_is_examined_afterwards(author: User, checker: User, officer: User) -> None:
+    make_bank(200)
+    approve_content()
+    change = propose([stricter(790)], author=author)
+    approvals.break_glass(change.pk, officer=officer, reason="Fraud.", now=NOW)
+    release = gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    seen = evidence.compute(change, NOW)
+    assert seen.candidate_hash == release.content_hash
+    row = next(row for row in seen.content["reach"] if row["offer"] == "travel-plus")
+    assert row["lose"] == row["before"] - row["after"] > 0
+
+
 def test_one_person_alone_breaks_no_glass(author: User, checker: User, officer: User) -> None:
     approve_content()
     change = propose([stricter()], author=author)
