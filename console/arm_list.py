@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from django.http import HttpRequest
 
 from console.paging import SIZE
 from console.views.offers import STARVED_BELOW
+from decisioning import activity
 from decisioning.activity import Standing
+from decisioning.bandit.posterior import Posterior
+from decisioning.plan import Plan
 from decisioning.runtime import Engine
 
 # In the order in which they are asked: an arm that is paused and stopped is stopped.
@@ -47,6 +51,13 @@ class Page:
 def read(request: HttpRequest) -> Filters:
     given = {name: request.GET.get(name, "").strip() for name in ("q", "state", "offer")}
     return Filters(**given, mandated="mandated" in request.GET)
+
+
+@lru_cache(maxsize=1)
+def standings(plan: Plan, posterior: Posterior) -> tuple[Standing, ...]:
+    """Every arm of the release, the highest expected reward first; kept until either is another: thousands of arms take
+    a fifth of a second."""
+    return tuple(activity.standings(plan, posterior))
 
 
 def state_of(arm: str, trials: int, live: Engine) -> str:

@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
-from console.arm_list import state_of
+from console.arm_list import standings, state_of
 from console.engine import engine
 from console.views.offers import STARVED_BELOW, scale_of
 from console.wording import attribute_name, attribute_value
-from decisioning import activity, arm_activity, budgets, runtime
+from decisioning import arm_activity, budgets, runtime
 from decisioning.activity import Standing
 from decisioning.arm_activity import Segment
 from decisioning.bandit.mandates import in_force
@@ -78,7 +78,7 @@ def _page(request: SignedInRequest, key: str, more: dict[str, Any]) -> HttpRespo
 def _standing(key: str, live: runtime.Engine | None) -> Standing | None:
     if live is None or key not in live.plan.release.arms:
         return None
-    return next(row for row in activity.standings(live.plan, live.posterior) if row.arm == key)
+    return next(row for row in standings(live.plan, live.posterior) if row.arm == key)
 
 
 def _arm(arm: Arm, standing: Standing | None, live: runtime.Engine | None) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from offers.types import Release
 def leaderboard(request: SignedInRequest) -> HttpResponse:
     """Every arm of the live release, the highest expected reward first; or those that have been retired."""
     filters, live, recent = arm_list.read(request), engine(), activity.newest()
-    standings = activity.standings(live.plan, live.posterior) if live else []
+    standings = arm_list.standings(live.plan, live.posterior) if live else ()
     shown = {
         "filters": filters,
         "states": STATES,
@@ -52,7 +52,7 @@ def leaderboard(request: SignedInRequest) -> HttpResponse:
     return render(request, "arms/leaderboard.html", {**shown, "arms": rows, "page": page, "scale": scale})
 
 
-def _average(standings: list[Standing]) -> float | None:
+def _average(standings: Sequence[Standing]) -> float | None:
     """The mean of the expected rewards, each arm counted by its trials."""
     trials = sum(row.trials for row in standings)
     return sum(row.mean * row.trials for row in standings) / trials if trials else None
@@ -106,7 +106,7 @@ def _open_changes(keys: list[str]) -> Mapping[str, str]:
     return {key: reverse("review", args=[pk]) for key, pk in rows.values_list("key", "id")}
 
 
-def _figures(everything: Results, standings: list[Standing], release: Release | None) -> list[dict[str, str]]:
+def _figures(everything: Results, standings: Sequence[Standing], release: Release | None) -> list[dict[str, str]]:
     rate = everything.rate
     figures = [
         {
