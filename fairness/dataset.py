@@ -52,8 +52,8 @@ class _Reading:
     codes: NDArray[np.int16]
     names: dict[str, int] = field(default_factory=dict)
 
-    def note(self, place: int, value: str) -> None:
-        self.codes[place] = self.names.setdefault(value, len(self.names))
+    def note(self, places: NDArray[np.intp], value: str) -> None:
+        self.codes[places] = self.names.setdefault(value, len(self.names))
 
     def grouping(self) -> Grouping:
         """With the names in order, so that tables of one attribute always read alike."""
@@ -66,16 +66,15 @@ def groupings(customers: NDArray[np.int64], now: datetime) -> dict[str, Grouping
     """The groups of these distinct customers (N,) under every attribute that the vault holds for any of them."""
     found: dict[str, _Reading] = {}
     today = now.date()
+    order = np.argsort(customers, kind="stable")
+    ranked = customers[order]
     for start in range(0, len(customers), _CHUNK):
-        ids = customers[start : start + _CHUNK].tolist()
-        place = {customer: start + index for index, customer in enumerate(ids)}
-        for entry in vault.read(ids):
-            name, value = entry.attribute, entry.value
+        for name, value, holders in vault.grouped(ranked[start : start + _CHUNK].tolist()):
             if name == BIRTH_DATE:
                 name, value = AGE_BAND, _band(value, today)
             if name not in found:
                 found[name] = _Reading(np.full(len(customers), -1, dtype=np.int16))
-            found[name].note(place[entry.customer], value)
+            found[name].note(order[np.searchsorted(ranked, holders)], value)
     return {name: found[name].grouping() for name in sorted(found)}
 
 

@@ -104,7 +104,8 @@ def _bank(now: datetime, *items: Item, size: int = 240) -> list[int]:
 def _live() -> dict[str, dict[str, Any]]:
     row = snapshot.live_row()
     assert row is not None
-    return row.content
+    content: dict[str, dict[str, Any]] = row.content
+    return content
 
 
 def _run(now: datetime, *items: Item, seed: int = 5) -> Simulation:
