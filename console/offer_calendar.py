@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber
 from offers.models import Arm, Offer, Placement
 
 MONTHS: Final = 6
-SHOWN: Final = 30  # offers of one product; the list shows the rest
+SHOWN: Final = 20  # offers of one product; the list shows the rest
 ENDING: Final = timedelta(days=30)
 MOST_ENDING: Final = 50
 
@@ -37,6 +37,11 @@ class Scale:
     @property
     def ends(self) -> datetime:
         return midnight(shifted(self.first, MONTHS))
+
+    @property
+    def grid(self) -> str:
+        """A line at the start of each month, as an SVG path of height 14."""
+        return "".join(f"M{self.place(midnight(month))} 0V14" for month in self.months)
 
     def place(self, moment: datetime) -> float:
         """Per cent of the way through, between 0 and 100."""
@@ -119,7 +124,8 @@ def gaps(scale: Scale, now: datetime) -> list[Gap]:
     of_fallback = Arm.objects.filter(key__in=fallbacks).values("offer")
     spans = running(scale).exclude(key__in=of_fallback).values_list("content__placements", "starts_at", "ends_at")
     by_placement: dict[str, list[Span]] = {}
-    for places, starts, ends in spans.distinct():
+    # Without an order, which would tell apart offers that run in the same places at the same time.
+    for places, starts, ends in spans.order_by().distinct():
         for place in places:
             by_placement.setdefault(place, []).append((starts, ends))
     begin = max(now, scale.starts)

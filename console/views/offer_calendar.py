@@ -20,7 +20,7 @@ def index(request: SignedInRequest) -> HttpResponse:
     scale = Scale(offer_calendar.month_of(request.GET.get("from", ""), now.date()))
     products = Product.objects.filter(live=True)
     one = request.GET.get("product", "")
-    page = paged(products.filter(key=one) if one else products, request, "key", descending=False, size=10)
+    page = paged(products.filter(key=one) if one else products, request, "key", descending=False, size=8)
     return render(
         request,
         "offers/calendar.html",
@@ -28,10 +28,8 @@ def index(request: SignedInRequest) -> HttpResponse:
             "ending": offer_calendar.ending(now),
             "gaps": offer_calendar.gaps(scale, now),
             "scale": scale,
-            "months": [
-                {"name": f"{month:%B}", "year": month.year, "left": scale.place(offer_calendar.midnight(month))}
-                for month in scale.months
-            ],
+            "months": scale.months,
+            "grid": scale.grid,
             "today": scale.place(now) if scale.starts <= now < scale.ends else None,
             "products": offer_calendar.rows_of(scale, page.rows),
             "page": page,
