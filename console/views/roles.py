@@ -16,15 +16,18 @@ from offers import roles
 # What an action is called here where its own words do not say it.
 WORDS: Final = {
     "propose:terms": "rates, fees and limits of an offer",
+    "propose:contact_policy": "how often a customer is contacted",
     "propose:model": "propensity models",
     "propose:rollback": "going back to an earlier release",
     "propose:catalogue": "a catalogue read from files",
     "propose:ranking": "how offers are ranked",
+    "approve:contact_policy": "how often a customer is contacted",
     "approve:model": "propensity models",
     "approve:rollback": "going back to an earlier release",
     "approve:catalogue": "a catalogue read from files",
     "approve:ranking": "how offers are ranked",
     "see:reach": "how many customers a condition matches",
+    "see:fairness": "fair lending",
     "see:audit": "the audit trail",
     "see:health": "what runs and what waits",
     "see:quality": "data quality",
@@ -95,7 +98,10 @@ def group_of(action: str) -> str:
 
 
 def words(action: str) -> str:
-    return WORDS.get(action) or action.rpartition(":")[2].replace("_", " ") + ("s" if ":" in action else "")
+    if action in WORDS:
+        return WORDS[action]
+    name = action.rpartition(":")[2].replace("_", " ")
+    return f"{name}s" if group_of(action) in {"propose", "approve"} else name
 
 
 def _holders(viewer: User) -> list[tuple[str, list[str], int]]:
