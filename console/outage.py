@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 RETRY_AFTER = "5"  # seconds
+FAULTS = (OperationalError, InterfaceError)
 
 
 class DatabaseOutage:
@@ -21,7 +22,11 @@ class DatabaseOutage:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
-        if isinstance(fault, OperationalError | InterfaceError) and not request.path.startswith("/api/"):
-            # Without the request: the context processors would ask the database again.
-            return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": RETRY_AFTER})
+        if isinstance(fault, FAULTS) and not request.path.startswith("/api/"):
+            return page()
         return None
+
+
+def page() -> HttpResponse:
+    # Without the request: the context processors would ask the database again.
+    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": RETRY_AFTER})

@@ -19,6 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_otp.middleware import is_verified
 
+from console import outage
+
 # Keys of the session.
 SIGNED_IN_AT: Final = "signed_in_at"
 SEEN_AT: Final = "seen_at"
@@ -40,19 +42,29 @@ class SessionRules:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        if settings.SESSION_COOKIE_NAME not in request.COOKIES or not isinstance(request.user, User):
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return None
-        now = timezone.now()
-        if _over(request, now):
-            logout(request)
-            return _to(request, "sign_in")
-        _touch(request, now)
-        name = request.resolver_match.url_name if request.resolver_match else None
-        if name in _OPEN:
-            return None
-        if request.session.get(TEMPORARY):
-            return _to(request, "your_password")
-        return None if has_factors(request) else _to(request, "your_phone")
+        try:
+            return _led_elsewhere(request)
+        except outage.FAULTS:  # Django asks nobody about a fault that is raised here
+            return outage.page()
+
+
+def _led_elsewhere(request: HttpRequest) -> HttpResponse | None:
+    """Where this session has to go first, None where the page may open."""
+    if not isinstance(request.user, User):
+        return None
+    now = timezone.now()
+    if _over(request, now):
+        logout(request)
+        return _to(request, "sign_in")
+    _touch(request, now)
+    name = request.resolver_match.url_name if request.resolver_match else None
+    if name in _OPEN:
+        return None
+    if request.session.get(TEMPORARY):
+        return _to(request, "your_password")
+    return None if has_factors(request) else _to(request, "your_phone")
 
 
 def has_factors(request: HttpRequest) -> bool:
