@@ -102,12 +102,13 @@ def _decisions(stored: Mapping[str, Any]) -> dict[str, Any]:
     offers.sort(key=lambda row: (-abs(row["change"]), row["name"]))
     return {
         **stored,
-        "offers": offers,
+        "moved_offers": [row for row in offers if row["change"]],
+        "still_offers": [row for row in offers if not row["change"]],
         "scale": max((abs(row["change"]) for row in offers), default=0),
         "expected": expected_rows(stored),
         "ended": _ended(stored),
         "bands": _valued(stored["segments"].get("credit_score_band", [])),
-        "states": [row for row in _valued(stored["segments"].get("state", [])) if row["change"] or row["worth"]],
+        "states": _valued(stored["segments"].get("state", [])),
         "per": PER,
     }
 
@@ -122,7 +123,13 @@ def _expected(label: str, name: str, stored: Mapping[str, Any]) -> dict[str, Any
     times = {side: {end: number * PER for end, number in one.items()} if one else None for side, one in sides.items()}
     ends = [one[end] for one in (times["before"], times["after"]) if one for end in ("low", "high")]
     margin = (max(ends) - min(ends)) * 0.2 or 1.0
-    return {"label": label, **times, "scale": (min(ends) - margin, max(ends) + margin)}
+    change = times["change"]
+    return {
+        "label": label,
+        **times,
+        "margin": round((change["high"] - change["low"]) / 2, 2) if change else None,
+        "scale": (min(ends) - margin, max(ends) + margin),
+    }
 
 
 def _ended(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -135,7 +142,8 @@ def _ended(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _valued(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
+    """The segments in which something changes."""
+    rows = [
         {
             **row,
             "name": _band(row["name"]),
@@ -144,6 +152,7 @@ def _valued(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in segments
     ]
+    return [row for row in rows if row["change"] or row["worth"]]
 
 
 def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

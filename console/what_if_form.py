@@ -38,7 +38,7 @@ class WhatIfForm(forms.Form):
 
     propensity_weight = _slider("Weight of the propensity", 0, 1, 0.05, "The rest is the bandit's.")
     value_exponent = _slider("Weight of an offer's value", 0, 2, 0.1, "0 ranks by interest alone.")
-    boost_cap = _slider("Boosts together at most", 1, _NO_CAP, 0.1)
+    boost_cap = _slider("Boosts together at most", 1, _NO_CAP, 0.1, "At 10 there is no cap.")
     decisions_per_day = _slider("Offers a customer and day", 0, 20, 1)
     decisions_per_week = _slider("Offers a customer and week", 0, 60, 1)
     same_offer_per_week = _slider("The same offer a week", 0, 30, 1)
@@ -65,7 +65,9 @@ class WhatIfForm(forms.Form):
         given = {
             name: data[name] for name in start if name in data and data[name] != "" and _counts(name, data, chosen)
         }
-        super().__init__({**start, **given, **chosen, **{f"of_{name}": key for name, key in chosen.items()}})
+        # As a slider's script would write it: 4 and not 4.0.
+        shown = {name: "" if value is None else f"{value:g}" for name, value in start.items()}
+        super().__init__({**shown, **given, **chosen, **{f"of_{name}": key for name, key in chosen.items()}})
         self.start = start
         self.limits = limits
         self._choices(chosen)

@@ -132,6 +132,7 @@ def funnel(request: SignedInRequest, key: str) -> HttpResponse:
             "left_share": found.left / found.people if found.people else 0.0,
             "competes": found.competes,
             "first": kept.scaled(found.first),
+            "outranked": kept.scaled(found.left - found.first),
             "first_share": found.first / found.left if found.left else 0.0,
             "rivals": [
                 {"key": other, "name": live.plan.release.offers[other].name, "share": count / found.left}

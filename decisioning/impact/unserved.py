@@ -13,6 +13,7 @@ import numpy as np
 from decisioning.impact import groups
 from decisioning.impact.kept import Kept
 from decisioning.impact.people import Mask, People
+from decisioning.impact.reach import competing_offers
 from decisioning.impact.scene import Scene
 from decisioning.impact.simulation import Decided, simulate_people
 from decisioning.impact.stages import REASONS
@@ -76,19 +77,21 @@ def unserved(plan: Plan, kept: Kept, now: datetime) -> Unserved:
     """Of these people, under this release."""
     simulation = simulate_people([plan], kept, now)
     decided = simulation.decided[0]
-    weak = _weak(decided)
+    weak = _weak(plan, decided)
     return Unserved(
         plan.release.number, simulation.scene, kept.population, len(kept.people), int(decided.shown.sum()),
         int(weak.sum()), decided.ended(), tuple(_groups(plan, kept.people, decided, weak)),
     )  # fmt: skip
 
 
-def _weak(decided: Decided) -> Mask:
-    """Who is shown something (n,) that is expected to interest them little."""
+def _weak(plan: Plan, decided: Decided) -> Mask:
+    """Who is shown something (n,) that is expected to interest them little, or that stands in for nothing."""
     shown = decided.shown
     if not shown.any():
         return shown
-    return np.asarray(shown & (decided.response < WEAK * np.median(decided.response[shown])), dtype=bool)
+    fallback = ~np.append(competing_offers(plan), True)[decided.offer]
+    usual = np.median(decided.response[shown])
+    return np.asarray(shown & (fallback | (decided.response < WEAK * usual)), dtype=bool)
 
 
 def _groups(plan: Plan, people: People, decided: Decided, weak: Mask) -> Iterator[Group]:
