@@ -12,6 +12,7 @@ from django.forms import BoundField
 
 from offers import files
 
+MOST_AUDITED: Final = 50_000_000  # bytes
 SCOPES: Final = (("all", "all offers"), ("product", "one product"), ("offer", "one offer"))
 
 
@@ -77,4 +78,24 @@ class CatalogueFileForm(forms.Form):
                 self.unpacked = {entry.filename: packed.read(entry) for entry in entries}
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
             raise forms.ValidationError("This is no ZIP archive that can be read.") from error
+        return given
+
+
+class FileAuditForm(forms.Form):
+    """Which file to audit, and what its columns mean."""
+
+    file = forms.FileField(help_text="CSV with a header, 50 MB at most.")
+    groups = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line: sex, sex=male (male is the reference), or age>=40 (splits in two).",
+    )
+    decision = forms.CharField(help_text="approved, or status=approved where the value must be named.")
+    outcome = forms.CharField(required=False, help_text="What really happened, said alike. May stay empty.")
+    score = forms.CharField(required=False)
+    weight = forms.CharField(required=False, help_text="People that a row stands for.")
+
+    def clean_file(self) -> Any:
+        given = self.cleaned_data["file"]
+        if given.size > MOST_AUDITED:
+            raise forms.ValidationError("This is larger than 50 MB; the command audit_file takes files of any size.")
         return given

@@ -44,6 +44,7 @@ AREAS: Final = (
         "Compliance",
         (
             ("Fairness", "fairness", "see:fairness"),
+            ("Audit a file", "fairness_file", "see:fairness"),
             ("Decisions", "decisions", "see:decisions"),
             ("Audit trail", "audit", "see:audit"),
         ),

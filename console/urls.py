@@ -78,6 +78,7 @@ pages: list[URLPattern | URLResolver] = [
     path("stops/resume/", stops.resume, name="stop_resume"),
     path("fairness/", fairness.overview, name="fairness"),
     path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
+    path("fairness/file/", fairness.file, name="fairness_file"),
     path("decisions/", decisions.index, name="decisions"),
     path("decisions/<uuid:decision_id>/", decisions.detail, name="decision"),
     path("decisions/<uuid:decision_id>/replay/", decisions.run_replay, name="decision_replay"),

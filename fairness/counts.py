@@ -135,12 +135,15 @@ def confusion_table(
     groups: Sequence[str | None] | NDArray[np.object_],
     decided: Sequence[bool] | NDArray[np.bool_],
     actual: Sequence[bool] | NDArray[np.bool_],
+    weights: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> dict[str, ConfusionCounts]:
     """Decisions against actual outcomes by group from one row a person, all of shape (n,); True is favourable."""
     codes, names = _coded(groups)
     yes, good = np.asarray(decided, dtype=np.bool_), np.asarray(actual, dtype=np.bool_)
+    mass = None if weights is None else np.asarray(weights, dtype=np.float64)
     masks = (yes & good, yes & ~good, ~yes & ~good, ~yes & good)
-    cells = np.stack([np.bincount(codes[mask], minlength=len(names)) for mask in masks], axis=1).tolist()
+    columns = [np.bincount(codes[mask], None if mass is None else mass[mask], len(names)) for mask in masks]
+    cells = np.stack(columns, axis=1).tolist()
     return {name: ConfusionCounts(name, *row) for name, row in zip(names, cells, strict=True) if any(row)}
 
 

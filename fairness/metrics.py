@@ -6,6 +6,7 @@ infinity. Definitions: AIF360 0.6.1, `BinaryLabelDatasetMetric` and `Classificat
 """
 
 from collections.abc import Callable, Mapping
+from math import log
 from typing import Final
 
 from fairness.counts import ConfusionCounts, GroupCounts
@@ -102,6 +103,22 @@ def equalized_odds_difference(group: ConfusionCounts, reference: ConfusionCounts
     """The larger of the absolute false and true positive rate differences."""
     gaps = _odds_gaps(group, reference)
     return None if gaps is None else max(abs(gaps[0]), abs(gaps[1]))
+
+
+def theil_index(*groups: ConfusionCounts) -> float | None:
+    """Theil's index of the benefits (decided - actual + 1) of everybody in these groups; 0 is parity (Speicher and
+    others 2018). AIF360's is not aware of weights, so counts are the only closed form of it."""
+    cells = [
+        (0.0, sum(group.false_negatives for group in groups)),
+        (1.0, sum(group.true_positives + group.true_negatives for group in groups)),
+        (2.0, sum(group.false_positives for group in groups)),
+    ]
+    people = sum(count for _, count in cells)
+    benefit = sum(value * count for value, count in cells)
+    if not (people and benefit):
+        return None
+    mean = benefit / people
+    return sum(count * value / mean * log(value / mean) for value, count in cells if value and count) / people
 
 
 DECISION_METRICS: Final[Mapping[str, Callable[[GroupCounts, GroupCounts], float | None]]] = {

@@ -1,6 +1,6 @@
 """From counts to a verdict on each comparison: the declared lines, the data that they need, and what blocks; no I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum, auto
 from math import ceil, log
@@ -101,7 +101,11 @@ def compare_all(
     weighted counts, since a verdict is about people.
     """
     chosen = references or {}
-    pairs = [pair for name, groups in attributes.items() for pair in comparisons(name, groups, chosen.get(name))]
+    return judge([pair for name, groups in attributes.items() for pair in comparisons(name, groups, chosen.get(name))])
+
+
+def judge(pairs: Sequence[Comparison]) -> list[ComparisonResult]:
+    """Judge these comparisons, in order, as one family of q values. Raises ValueError on weighted counts."""
     p_values = [intervals.p_value(pair.group, pair.reference) for pair in pairs]
     family = sum(p is not None for p in p_values)
     q_values = intervals.q_values(p_values)

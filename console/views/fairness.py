@@ -14,10 +14,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
 
+from console import file_report
 from console.access import SignedInRequest, allowed
+from console.forms import FileAuditForm
 from console.templatetags.console import words
-from fairness import figures, tasks, thresholds
+from fairness import figures, file_audit, tasks, thresholds
 from fairness.audit import ANY, DECISIONS, STAGES
+from fairness.audit_worker import AuditFailed
+from fairness.file_audit import Columns, UnreadableFile
 from fairness.models import FairnessAudit
 from fairness.thresholds import Verdict
 from offers.models import Arm, Offer
@@ -72,6 +76,24 @@ def audit_now(request: SignedInRequest) -> HttpResponse:
     else:
         messages.info(request, "The audit is running; its results replace the ones below when it is through.")
     return redirect("fairness")
+
+
+@allowed("see:fairness")
+def file(request: SignedInRequest) -> HttpResponse:
+    """Audit a file that is sent along; nothing of it is kept."""
+    form = FileAuditForm(request.POST or None, request.FILES or None)
+    context: dict[str, Any] = {"form": form}
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        groups = [line.strip() for line in given["groups"].splitlines() if line.strip()]
+        columns = Columns(groups, given["decision"], given["outcome"], given["score"], given["weight"])
+        try:
+            found = file_audit.audit(given["file"], columns)
+        except (UnreadableFile, AuditFailed) as fault:
+            form.add_error(None, f"{fault}.")
+        else:
+            context |= file_report.context(found, given["file"].name, columns)
+    return render(request, "fairness/file.html", context)
 
 
 def last_audits(source: str) -> dict[str, FairnessAudit]:
