@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from decisioning import records
-from decisioning.bandit import mandates
+from decisioning.bandit import mandates, off_policy
 from decisioning.bandit.action_probability import first_probabilities
 from decisioning.bandit.posterior import Posterior, RewardRow
 from decisioning.decide import decide
@@ -25,7 +25,7 @@ from tests import catalogue
 from tests.decisioning.test_decide import KNOWN, NOW, REQUEST
 
 Floats = NDArray[np.float64]
-SEEDS = 3_000
+SEEDS = 1_500
 ARM, OTHER = "offer-0/c0", "offer-1/c0"
 
 
@@ -99,6 +99,21 @@ def test_who_does_not_compete_gets_no_share() -> None:
     there = np.array([[True, False, True]])
     share = mandates.project_many([[0.9, 0.0, 0.1]], [0, 0.5, 0.3], [0.6, 1, 1], there)
     assert share[0] == pytest.approx([0.6, 0.0, 0.4])
+
+
+@given(asked())
+def test_the_redraw_gives_each_arm_exactly_its_share(case: tuple[Floats, Floats, Floats]) -> None:
+    merit, low, high = case
+    assume(high.sum() > 0)
+    share = mandates.project(merit, low, high)
+    grid = (np.arange(60) + 0.5) / 60  # every pair of draws, evenly
+    keep, other = (axis.ravel() for axis in np.meshgrid(grid, grid))
+    given_winner = np.zeros((len(merit), len(merit)))
+    for winner in range(len(merit)):
+        p, q = (np.broadcast_to(array, (len(keep), len(merit))) for array in (merit, share))
+        first = mandates.redraw(p, q, np.full(len(keep), winner), keep, other)
+        given_winner[winner] = np.bincount(first, minlength=len(merit)) / len(keep)
+    assert merit @ given_winner == pytest.approx(share, abs=2.5 / 60)
 
 
 # --- In a decision -------------------------------------------------------------------------------------------------
@@ -195,6 +210,23 @@ def test_no_more_decisions_change_than_the_shares_ask_for() -> None:
     moved = sum(max(0.0, (row.share or 0.0) - (row.merit or 0.0)) for row in pairs[0][0].scored)
     changed = sum(decision.choices[0].arm != winner for decision, winner in pairs) / len(pairs)
     assert changed == pytest.approx(moved, abs=4 * (moved * (1 - moved) / len(pairs)) ** 0.5)
+
+
+def test_another_policy_is_estimated_without_bias_from_mandated_decisions() -> None:
+    plan = mandated(o0_c0={"min_share": 0.5}, o1_c0={"max_share": 0.05})
+    posterior = learned(plan)
+    worth = {arm: 0.1 * place for place, arm in enumerate(plan.arms)}
+    decisions = [run(plan, key, posterior=posterior) for key in keys()]
+    merit = {row.arm: row.merit or 0.0 for row in decisions[0].scored}
+    first = [decision.choices[0] for decision in decisions]
+    estimate = off_policy.ips(
+        [worth[choice.arm] for choice in first],
+        [choice.action_probability for choice in first],
+        [merit[choice.arm] for choice in first],
+    )
+    truth = sum(chance * worth[arm] for arm, chance in merit.items())
+    assert estimate.value == pytest.approx(truth, abs=4 * estimate.standard_error)
+    assert estimate.standard_error < 0.2 * truth
 
 
 def test_a_record_of_a_mandated_decision_comes_back_whole() -> None:
