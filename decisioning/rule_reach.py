@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from offers.conditions.vectorise import evaluate_many
 from offers.types import Release, Rule
 
 Mask = NDArray[np.bool_]
+MOST_COMPARED: Final = 200
 Relation = Literal["never_fires", "refuses_everybody", "covered_by", "covers", "leaves_nobody"]
 
 
@@ -78,48 +79,64 @@ def _settled(node: Condition, path: list[str], clause: Clause, wanted: bool) -> 
 
 
 def findings(rule: Rule, release: Release, sample: Sample) -> list[Finding]:
-    """Conflicts and overlaps of a rule, as it is proposed, with the other rules of a release that share an offer."""
+    """Conflicts and overlaps of a rule, as it is proposed, with the other rules of a release that share an offer.
+
+    In a large catalogue it is held to the MOST_COMPARED rules of the widest scope, and to as many offers.
+    """
     if not sample.size:
         return []
     mine = ~_passes(rule, sample)
-    found = [Finding("never_fires")] if not mine.any() else [Finding("refuses_everybody")] if mine.all() else []
-    offers = [offer for offer in release.offers if release.covers(rule, offer)]
-    others = [one for one in release.rules.values() if one.key != rule.key]
-    refused = {one.key: ~_passes(one, sample) for one in others if any(release.covers(one, offer) for offer in offers)}
-    if mine.any() and not mine.all():
-        found += _overlaps(mine, refused, {one.key: one for one in others}, offers, rule, release)
-    found += [
-        Finding("leaves_nobody", offer=offer)
-        for offer in offers
-        if not mine.all() and _nobody(mine, offer, others, refused, release)
+    if not mine.any():
+        return [Finding("never_fires")]
+    if mine.all():
+        return [Finding("refuses_everybody")]
+    beside = _beside(rule, release, sample)
+    return [*_overlaps(mine, beside), *_emptied(mine, beside)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The offers of a rule, and of each other rule that shares one: its offers, and whom it refuses (n,)."""
+
+    offers: frozenset[str]
+    others: Mapping[str, tuple[frozenset[str], Mask]]
+
+
+def _beside(rule: Rule, release: Release, sample: Sample) -> _Beside:
+    by_product: dict[str, set[str]] = {}
+    for offer in release.offers.values():
+        by_product.setdefault(offer.product, set()).add(offer.key)
+    everything = frozenset(release.offers)
+
+    def covered(one: Rule) -> frozenset[str]:
+        if one.scope == "all":
+            return everything
+        return frozenset(by_product.get(one.target, ())) if one.scope == "product" else everything & {one.target}
+
+    mine = covered(rule)
+    sharing = [
+        (one, offers) for one in release.rules.values() if one.key != rule.key and (offers := covered(one)) & mine
     ]
-    return found
+    sharing.sort(key=lambda pair: -len(pair[1]))
+    return _Beside(mine, {one.key: (offers, ~_passes(one, sample)) for one, offers in sharing[:MOST_COMPARED]})
 
 
-def _overlaps(
-    mine: Mask, refused: dict[str, Mask], rules: dict[str, Rule], offers: list[str], rule: Rule, release: Release
-) -> Iterable[Finding]:
+def _overlaps(mine: Mask, beside: _Beside) -> Iterator[Finding]:
     """Rules beside which this one never decides anything, and rules that never decide beside this one."""
-    for key, theirs in refused.items():
-        theirs_cover = all(release.covers(rules[key], offer) for offer in offers)
-        if theirs_cover and offers and not (mine & ~theirs).any():
+    for key, (offers, theirs) in beside.others.items():
+        if beside.offers <= offers and not (mine & ~theirs).any():
             yield Finding("covered_by", other=key)
-        elif theirs.any() and not (theirs & ~mine).any() and _within(rules[key], rule, release):
+        elif offers <= beside.offers and theirs.any() and not (theirs & ~mine).any():
             yield Finding("covers", other=key)
 
 
-def _within(inner: Rule, outer: Rule, release: Release) -> bool:
-    """Whether every offer of one rule is an offer of the other."""
-    return all(release.covers(outer, offer) for offer in release.offers if release.covers(inner, offer))
-
-
-def _nobody(mine: Mask, offer: str, others: list[Rule], refused: dict[str, Mask], release: Release) -> bool:
-    """Whether this rule takes the last customers from an offer that others left some."""
-    before = np.zeros(len(mine), dtype=bool)
-    for one in others:
-        if release.covers(one, offer):
-            before |= refused[one.key]
-    return bool(not before.all() and (before | mine).all())
+def _emptied(mine: Mask, beside: _Beside) -> Iterator[Finding]:
+    """Offers from which this rule takes the last customers that the others left."""
+    for offer in sorted(beside.offers)[:MOST_COMPARED]:
+        refused = [theirs for offers, theirs in beside.others.values() if offer in offers]
+        before = np.logical_or.reduce([np.zeros(len(mine), dtype=bool), *refused])
+        if not before.all() and (before | mine).all():
+            yield Finding("leaves_nobody", offer=offer)
 
 
 def refusals(release: Release, rules: Iterable[str], sample: Sample) -> dict[str, int]:

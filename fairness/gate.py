@@ -16,6 +16,8 @@ from fairness import evidence
 from fairness.evidence import candidate_content
 from fairness.thresholds import Verdict
 from offers import approvals, audit, canonical, publishing, purposes, roles, snapshot
+from offers.catalog import InvalidContent
+from offers.conditions.grammar import Fault
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 
 HELD: Final = "release.held"
@@ -135,6 +137,7 @@ def held_because(change: ChangeRequest) -> str:
 
 def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
     purposes.checked(0, content)
+    _require_whole(change, content)
     release = publishing.publish(change, found, content, now=now)
     _promote(change)
     transaction.on_commit(rebuild.announce)
@@ -162,6 +165,17 @@ def _require_fair(change: ChangeRequest, found: Evidence) -> None:
     if change.justified_by_id in (None, change.author_id, change.checker_id) or not change.justification.strip():
         raise FairnessFailed(
             "the evidence fails: a compliance officer who neither wrote nor checks this change must justify it first"
+        )
+
+
+def _require_whole(change: ChangeRequest, content: snapshot.Content) -> None:
+    """A rollback, which takes a right of its own, brings back exactly what its release was, and nothing less."""
+    if change.kind != "rollback":
+        return
+    wanted = Release.objects.filter(number=int(change.key)).values_list("content_hash", flat=True).first()
+    if snapshot.content_hash(content) != wanted:
+        raise InvalidContent(
+            [Fault("/items", "not_whole", f"this does not bring back release {change.key} as it was: propose it again")]
         )
 
 

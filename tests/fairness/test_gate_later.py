@@ -230,6 +230,19 @@ def test_a_rollback_makes_the_earlier_content_the_next_release(author: User, che
     assert (release.number, release.content_hash) == (3, first.content_hash)
 
 
+def test_a_rollback_is_whole_or_nothing(author: User, checker: User) -> None:
+    approve_content()
+    approve_content([stricter(), Item("product", "loan", {"title": "Loans"})])
+    live = snapshot.live_row()
+    assert live is not None
+    part = snapshot.between(live.content, Release.objects.get(number=1).content)[:1]
+    change = propose(part, author=make_user(roles.OPERATOR), kind="rollback", key="1")
+    evidence.compute(change, NOW)
+    with pytest.raises(InvalidContent, match="does not bring back release 1"):
+        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    assert Release.objects.count() == 2
+
+
 def test_a_rollback_smuggles_nothing_in(author: User) -> None:
     approve_content()
     approve_content([stricter()])
