@@ -100,7 +100,7 @@ def _ranked(offers: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _outcome(offer: Mapping[str, Any], leads: bool) -> str:
     if not leads:
-        return "another message of this offer scored higher"
+        return f"another message of this offer {'was chosen' if offer['rank'] else 'scored higher'}"
     return f"rank {offer['rank']}" if offer["rank"] else "below the limit"
 
 

@@ -107,7 +107,11 @@ def _in_order(plan: Plan, decision: Decision) -> list[str]:
 
 def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, Any]:
     choice = next((choice for choice in decision.choices if choice.offer == key), None)
-    scored = sorted((row for row in decision.scored if row.offer == key), key=lambda row: -row.score)
+    # Under a mandate the arm that was chosen need not be the offer's best by score.
+    scored = sorted(
+        (row for row in decision.scored if row.offer == key),
+        key=lambda row: (choice is None or row.arm != choice.arm, -row.score),
+    )
     return {
         "offer": key,
         "name": plan.release.offers[key].name,
@@ -119,6 +123,7 @@ def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, 
             {
                 "arm": row.arm, "propensity": row.propensity, "boost": row.boost, "mean": row.mean,
                 "width": row.width, "draw": row.draw, "score": row.score,
+                **({} if row.share is None else {"chance_by_merit": row.merit, "chance_by_mandate": row.share}),
             }
             for row in scored
         ],

@@ -199,4 +199,4 @@ def test_the_draws_of_honest_decisions_match_what_was_logged(bank: LivingBank) -
     decisions = max(row.decisions for row in draws.values())
     assert sum(row.first for row in draws.values()) >= decisions
     assert sum(row.expected for row in draws.values()) == pytest.approx(sum(row.first for row in draws.values()))
-    assert all(row.p_value is None or row.p_value > 0.001 for row in draws.values())
+    assert all(row.p_value is None or row.p_value > 1e-6 for row in draws.values())

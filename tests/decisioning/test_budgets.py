@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from decisioning import budgets, decision_log, rebuild, runtime, store
+from decisioning.explanation import explain
 from decisioning.models import Decision as DecisionRow
 from decisioning.replay import replay
 from decisioning.serve import Answer, Ask, ask
@@ -21,9 +22,11 @@ NOON = datetime.combine(timezone.now().date(), time(12), UTC)
 
 
 def learning_bank(**mandate: Any) -> None:
-    """An arm that comes first nearly always although others promise more."""
+    """An arm that always comes first although others promise more, so firmly believed that chance has no say."""
     content = catalogue.content()
-    content["arm"][ARM] |= {"prior_mean": 0.0, "mandate": {"min_share": 0.999, **mandate}}
+    for arm in content["arm"].values():
+        arm["prior_strength"] = 1e6
+    content["arm"][ARM] |= {"prior_mean": 0.0, "mandate": {"min_share": 1.0, **mandate}}
     bank.customers(1)
     bank.publish(content)
     bank.warm()
@@ -121,3 +124,14 @@ def test_a_rebuild_opens_the_days() -> None:
     rebuild.rebuild()
     for day in (now, now + timedelta(days=1)):
         assert budgets.counted(store.client().hgetall(budgets.key(day))) == {}
+
+
+def test_an_explanation_leads_with_the_arm_that_was_chosen_and_says_both_chances() -> None:
+    learning_bank(learning_budget=3)
+    row = DecisionRow.objects.get(id=decide("s-1").decision_id)
+    offer = next(offer for offer in explain(row)["offers"] if offer["offer"] == "offer-0")
+    assert offer["rank"] == 1
+    assert offer["arms"][0]["arm"] == ARM
+    assert offer["arms"][0]["score"] < offer["arms"][1]["score"]  # chosen by mandate and not by score
+    assert offer["arms"][0]["chance_by_mandate"] == 1.0
+    assert offer["arms"][0]["chance_by_merit"] < 0.001
