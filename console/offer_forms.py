@@ -264,7 +264,9 @@ class ProductStep(CardFields):
         label="Start from", required=False, help_text="Its words, worth and places are filled in; change what differs."
     )
     terms = forms.ChoiceField(
-        required=False, help_text="Rate, limit and introductory months, as risk approved them for a live offer."
+        label="Approved terms",
+        required=False,
+        help_text="Rate, limit and introductory months, as risk approved them for a live offer.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

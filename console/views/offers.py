@@ -195,9 +195,7 @@ def chosen(request: SignedInRequest) -> HttpResponse:
 def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> ChangeRequest | None:
     """One change of all arms that it concerns; None where there is none. A paused arm keeps what it has learned."""
     keys = [offer.key for offer in found]
-    arms = [
-        arm for arm in Arm.objects.filter(offer__in=keys, live=True) if bool(arm.content.get("paused", False)) != paused
-    ]
+    arms = [arm for arm in Arm.objects.filter(offer__in=keys, live=True) if _is_paused(arm) != paused]
     if not arms:
         return None
     concerned = [offer for offer in found if offer.key in {arm.offer for arm in arms}]
@@ -219,10 +217,10 @@ def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> Change
 
 @allowed("see:offers")
 def detail(request: SignedInRequest, key: str) -> HttpResponse:
-    offer = get_object_or_404(Offer.objects.select_related("release"), key=key)
+    offer = get_object_or_404(Offer, key=key)
     now, live, recent, reach = timezone.now(), engine(), activity.newest(), reached()
-    paused = _arms_of([key]).get(key, {})
-    arms = sorted(_beliefs(live, paused).get(key, []), key=lambda row: -row.mean)
+    found = {arm.key: arm for arm in Arm.objects.filter(offer=key, live=True)}
+    arms = sorted(_beliefs(live, found).get(key, []), key=lambda row: -row.mean)
     earned = results(arms)
     return render(
         request,
@@ -238,7 +236,7 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
                 "status": offer_status.status_of(
                     offer,
                     live.stops if live else frozenset(),
-                    paused=offer_status.is_paused(paused.values()),
+                    paused=offer_status.is_paused([_is_paused(arm) for arm in found.values()]),
                     now=now,
                 ),
                 "release": offer.release_id,
@@ -261,7 +259,7 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
                 "trials": earned.trials,
             },
             "rules": [rule_row(rule) for rule in rules_on(offer)],
-            "arms": _arms(key, arms, paused, recent),
+            "arms": _arms(found, arms, recent),
             "rate_scale": scale_of([(row.low, row.mean, row.high) for row in arms]),
             **_creatives(key, offer.content["channels"], request.GET.get("creative", "")),
             "changes": _changes(key),
@@ -288,15 +286,18 @@ def rule_row(rule: EligibilityRule) -> dict[str, Any]:
     }
 
 
-def _arms(offer: str, beliefs: list[Belief], paused: Mapping[str, bool], recent: Activity) -> list[dict[str, Any]]:
-    names = dict(Arm.objects.filter(offer=offer, live=True).values_list("key", "title"))
+def _is_paused(arm: Arm) -> bool:
+    return bool(arm.content.get("paused"))
+
+
+def _arms(found: Mapping[str, Arm], beliefs: list[Belief], recent: Activity) -> list[dict[str, Any]]:
     return [
         {
-            "name": names.get(row.arm, row.arm),
+            "name": found[row.arm].title,
             "share": recent.share_of(row.arm),
             "trials": row.trials,
             "interval": (row.low, row.mean, row.high),
-            "state": "paused" if paused.get(row.arm) else arm_state(row),
+            "state": "paused" if _is_paused(found[row.arm]) else arm_state(row),
         }
         for row in beliefs
     ]
