@@ -1,14 +1,15 @@
-"""The impact of a change on everybody: a stricter rule over 50 offers, the candidate beside the release in force, and
-the floor, which is reading the vectors alone; then several at once. SIZES may be given, "100000 1000000". Vectors are
-made, not computed from history; every customer has nightly scores, one in twenty a recent signal."""
+"""The evidence of a change on everybody: a stricter rule over 50 offers, the candidate beside the release in force, who
+is shown what, parity by two protected groups and the check against the engine; beside the floor, which is reading the
+vectors alone; then several at once. SIZES may be given, "100000 1000000". Vectors are made, not computed from history;
+every customer has nightly scores, one in twenty a recent signal."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def _insert(first: int, count: int, now: datetime) -> None:
     from console.bank.customers import copy
     from decisioning import identity
     from decisioning.features import scores, vector
+    from fairness import vault
 
     random = np.random.default_rng(first)
     ids = np.arange(first + 1, first + count + 1)
@@ -124,6 +126,7 @@ def _insert(first: int, count: int, now: datetime) -> None:
             "customer_id": ids, "layout_id": [layout.number] * count, "content": _hex(nightly), "scored_at": moments,
         })  # fmt: skip
         copy("decisioning_signal", _signals(ids[random.random(count) < 0.05], now))
+    vault.write(_protected(random, ids.tolist()), source="bench", now=now)
 
 
 def _hex(contents: Sequence[bytes]) -> list[str]:
@@ -174,6 +177,16 @@ def _signals(ids: Any, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _protected(random: np.random.Generator, ids: Sequence[int]) -> Iterator[Any]:
+    from fairness.vault import Entry
+
+    for customer, woman, days in zip(
+        ids, random.random(len(ids)) < 0.5, random.integers(7_000, 29_000, len(ids)).tolist(), strict=True
+    ):
+        yield Entry(customer, "gender", "female" if woman else "male")
+        yield Entry(customer, "birth_date", (date(2026, 11, 1) - timedelta(days=days)).isoformat())
+
+
 def floor(now: datetime) -> float:
     """Seconds to read everybody's vector, as bytes."""
     from decisioning.features import population
@@ -190,33 +203,33 @@ def floor(now: datetime) -> float:
     return time.perf_counter() - begun
 
 
-def candidate(number: int) -> Any:
-    """The content with one rule stricter."""
+def stricter(number: int) -> Any:
+    """A submitted change that makes one rule stricter."""
     from offers import snapshot
-    from offers.catalog import Item
+    from tests import factories
 
     live = snapshot.live_row()
     assert live is not None
-    rule = live.content["rule"][f"rule-{number}"]
-    stricter = {
-        **rule,
-        "when": {"all": [*rule["when"]["all"], {"attribute": "credit_score", "op": ">=", "value": 720}]},
-    }
-    return live.content, snapshot.apply(live.content, [Item("rule", f"rule-{number}", stricter)])
+    when = live.content["rule"][f"rule-{number}"]["when"]
+    floor_ = {"attribute": "credit_score", "op": ">=", "value": 720}
+    item = factories.rule(f"rule-{number}", {"all": [*when["all"], floor_]}, f"offer-{number}")
+    return factories.propose([item], author=factories.author_of_anything("bench"))
 
 
-def simulated(number: int, now: datetime) -> tuple[float, str]:
-    """Seconds of the run and of its check against the engine, and what it found."""
-    from decisioning import impact
+def computed(number: int, now: datetime) -> tuple[float, str]:
+    """Seconds of the whole evidence, and what it found."""
+    from fairness import evidence
 
+    change = stricter(number)
     begun = time.perf_counter()
-    contents = candidate(number)
-    found = impact.simulate([impact.plan_of(content) for content in contents], now, seed=number)
-    agreed = impact.agreement(found, now)
+    content = evidence.compute(change, now).content
     seconds = time.perf_counter() - begun
-    shown = [int(one.shown.sum()) for one in found.decided]
-    told = f"{shown[0]:,} shown an offer, then {shown[1]:,}; {agreed.mismatches} of {agreed.decisions} not the engine's"
-    return seconds, f"{told}, scores within {agreed.largest_difference:.1e}"
+    shown, agreed = content["decisions"], content["agreement"]
+    told = f"{shown['before']['shown']:,} shown an offer, then {shown['after']['shown']:,}"
+    return seconds, (
+        f"{told}; {agreed['mismatches']} of {agreed['decisions']} not the engine's, scores within "
+        f"{agreed['largest_difference']:.1e}; {len(content['parity'])} comparisons of groups"
+    )
 
 
 def _child(number: int) -> None:
@@ -226,7 +239,7 @@ def _child(number: int) -> None:
     django.setup()
     from django.utils import timezone
 
-    seconds, told = simulated(number, timezone.now())
+    seconds, told = computed(number, timezone.now())
     memory = psutil.Process().memory_info()
     peak = getattr(memory, "peak_wset", 0) or _peak()
     print(f"{'':>10}  run {number}: {seconds:.1f} s, {peak / 1e6:,.0f} MB; {told}", flush=True)
