@@ -16,7 +16,8 @@ from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
 
-from decisioning import runtime, sample
+from decisioning import impact, runtime, sample
+from decisioning.impact.kept import forget as forget_people
 from offers import roles
 from tests import factories, living_bank
 from tests.living_bank import LivingBank
@@ -44,6 +45,9 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("products", (), "see:offers", 7),
     ("offer_edit", ("student",), "propose:offer", 10),
     ("arms", (), "see:arms", 9),
+    ("reach", (), "see:reach", 8),
+    ("offer_funnel", ("travel-plus",), "see:reach", 12),
+    ("what_if", (), "see:reach", 12),
     ("rules", (), "see:rules", 12),
     ("rule", ("score-670",), "see:rules", 10),
     ("rule_new", (), "propose:rule", 10),
@@ -83,6 +87,8 @@ def bank(test_database: TestDatabase, django_db_blocker: DjangoDbBlocker) -> Ite
             client.flushdb()
         made = living_bank.make()
         sample.sample(timezone.now())  # a page reads it once in five minutes
+        forget_people()
+        impact.kept(timezone.now())
         yield made
         runtime.forget()
         test_database.recreate()
