@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
@@ -18,11 +20,12 @@ from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
 
+from console.urls import pages
 from decisioning import runtime
 from fairness import evidence, gate
-from offers import approvals, catalog, roles
+from offers import approvals, catalog, roles, stopping
 from offers.catalog import Item
-from offers.models import KINDS, ChangeRequest
+from offers.models import KINDS, ChangeRequest, Stop
 from tests import factories
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 # `scheduled` is approved for later; `broken` is in review, and a first person has broken the glass.
 STATES: Final = ("draft", "submitted", "broken", "scheduled", "approved", "rejected", "withdrawn")
 IN_REVIEW: Final = frozenset({"submitted", "broken"})
-AUTHOR, NOBODY = "author", "nobody"  # the author holds every role, so that only authorship refuses them
+AUTHOR, NOBODY, FIRST = "author", "nobody", "first"  # the author holds every role, so that only authorship refuses them
 PEOPLE: Final = (*roles.ROLES, AUTHOR, NOBODY)
 STALE: Final = "0" * 64
 SAID: Final = {gate.NotBroken}  # refused although the person may act at all: a message on the page, no 403
@@ -207,7 +210,7 @@ def _make() -> Bank:
     with transaction.atomic():
         approvals.reject(changes["rejected"].pk, checker=checker, reason="no", **signed)
         approvals.withdraw(changes["withdrawn"].pk, author=people[AUTHOR], **signed)
-        approvals.break_glass(changes["broken"].pk, officer=factories.make_user(roles.COMPLIANCE, "first"),
+        approvals.break_glass(changes["broken"].pk, officer=factories.make_user(roles.COMPLIANCE, FIRST),
                               reason="x", **signed)  # fmt: skip
     gate.schedule(changes["scheduled"].pk, go_live_at=now + timedelta(days=2), **_signed(changes["scheduled"], checker))
     browsers = {name: Client() for name in people}
@@ -224,21 +227,21 @@ def _draft(author: User) -> ChangeRequest:
         )
 
 
-def _row(change: ChangeRequest) -> dict[str, Any]:
-    said = change.discussion.count()
-    return {**ChangeRequest.objects.filter(pk=change.pk).values().get(), "said": said}
+def _row(change: ChangeRequest) -> Callable[[], object]:
+    """All there is of a change, its discussion included."""
+    return lambda: {**ChangeRequest.objects.filter(pk=change.pk).values().get(), "said": change.discussion.count()}
 
 
-def _undone(act: Callable[[], object], change: ChangeRequest) -> tuple[Any, bool]:
-    """What came of it, and whether the change is another one by then."""
-    before = _row(change)
+def _undone(act: Callable[[], object], probe: Callable[[], object]) -> tuple[Any, bool]:
+    """What came of it, and whether what is probed is another by then."""
+    before = probe()
     with transaction.atomic():
         try:
             with transaction.atomic():
                 came: Any = act()
         except Exception as refusal:  # which one is what the caller asserts
             came = refusal
-        changed = _row(change) != before
+        changed = probe() != before
         transaction.set_rollback(True)
     return came, changed
 
@@ -257,14 +260,14 @@ def test_a_step_is_taken_by_whom_the_table_allows_and_by_nobody_else(
     taken, who, change = STEPS[step], bank.people[person], ChangeRequest(**_columns(bank.changes[state]))
     refused = taken.refusal(person, state)
     if door == "domain":
-        came, changed = _undone(lambda: taken.domain(change, who), change)
+        came, changed = _undone(lambda: taken.domain(change, who), _row(change))
         assert type(came) is refused if refused else not isinstance(came, Exception), came
     elif door == "sql":
-        came, changed = _undone(lambda: _sql(taken.sql, change, who), change)
+        came, changed = _undone(lambda: _sql(taken.sql, change, who), _row(change))
         assert isinstance(came, IntegrityError) is (refused is not None), came
     else:
         address, browser = reverse(taken.url, args=[change.pk]), bank.browsers[person]
-        came, changed = _undone(lambda: browser.post(address, taken.data(change)), change)
+        came, changed = _undone(lambda: browser.post(address, taken.data(change)), _row(change))
         said = refused not in SAID and refused is not None and issubclass(refused, PermissionError)
         assert came.status_code == (403 if said or not taken.opens(person) else 302)
         refused = refused if taken.opens(person) else roles.NotAllowed
@@ -288,9 +291,87 @@ def test_a_kind_is_proposed_and_approved_by_the_roles_of_the_table(bank: Bank, k
     with transaction.atomic():
         made = draft(bank.people[AUTHOR])
         approvals.submit(made.pk, author=bank.people[AUTHOR], now=timezone.now())
-        approved, _ = _undone(lambda: approvals.approve(made.pk, **_signed(made, who)), made)
-        drafted, _ = _undone(lambda: draft(who), made)
+        approved, _ = _undone(lambda: approvals.approve(made.pk, **_signed(made, who)), _row(made))
+        drafted, _ = _undone(lambda: draft(who), _row(made))
         transaction.set_rollback(True)
     may_approve = person in roles.PERMISSIONS[f"approve:{kind}"]
     assert isinstance(approved, ChangeRequest) is may_approve
     assert isinstance(drafted, ChangeRequest) is (person == AUTHOR or person in roles.PERMISSIONS[f"propose:{kind}"])
+
+
+def test_every_step_on_a_change_that_a_page_offers_is_in_the_matrix() -> None:
+    """`review_evidence` writes nothing: it queues a computation."""
+    posted = {str(page.name) for page in pages if str(page.pattern).startswith("reviews/<") and page.name != "review"}
+    assert posted - {"review_evidence"} == {step.url for step in STEPS.values() if step.url}
+
+
+def _stop(door: str, bank: Bank, person: str, scope: str) -> Any:
+    who = bank.people[person]
+    if door == "domain":
+        return stopping.stop(scope=scope, target="student", reason="x", officer=who, now=timezone.now())
+    if door == "command":
+        return call_command(
+            "stop", scope, "student", "--officer", who.get_username(), "--reason", "x", stdout=StringIO()
+        )
+    return bank.browsers[person].post(reverse("stop_make"), {"target": f"{scope}:student", "comment": "x"})
+
+
+def _resume(door: str, bank: Bank, person: str, scope: str) -> Any:
+    who = bank.people[person]
+    if door == "domain":
+        return stopping.resume(scope=scope, target="student", officer=who, now=timezone.now())
+    if door == "command":
+        return call_command("stop", scope, "student", "--officer", who.get_username(), "--resume", stdout=StringIO())
+    return bank.browsers[person].post(reverse("stop_resume"), {"target": f"{scope}:student", "comment": "x"})
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("door", ["domain", "page", "command"])
+def test_a_stop_is_made_by_the_roles_of_the_table(bank: Bank, door: str, person: str) -> None:
+    came, changed = _undone(lambda: _stop(door, bank, person, "offer"), _stops)
+    assert changed is (person == AUTHOR or person in roles.PERMISSIONS["stop"]), came
+    assert changed or _refused(door, came), came
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("door", ["domain", "page", "command"])
+def test_what_somebody_else_stopped_is_resumed_by_the_roles_of_the_table(bank: Bank, door: str, person: str) -> None:
+    came, changed = _resumed(door, bank, person, User.objects.get(username=FIRST))
+    assert changed is (person == AUTHOR or person in roles.PERMISSIONS["resume"]), came
+    assert changed or _refused(door, came), came
+
+
+@pytest.mark.parametrize("person", [AUTHOR, *sorted(roles.PERMISSIONS["stop"])])
+@pytest.mark.parametrize("door", ["domain", "page", "command"])
+def test_nobody_resumes_what_they_stopped_themselves(bank: Bank, door: str, person: str) -> None:
+    came, changed = _resumed(door, bank, person, bank.people[person])
+    assert not changed, came
+
+
+def _resumed(door: str, bank: Bank, person: str, first: User) -> tuple[Any, bool]:
+    with transaction.atomic():
+        stopping.stop(scope="offer", target="student", reason="x", officer=first, now=timezone.now())
+        outcome = _undone(lambda: _resume(door, bank, person, "offer"), _stops)
+        transaction.set_rollback(True)
+    return outcome
+
+
+def _stops() -> list[Any]:
+    return list(Stop.objects.values_list("pk", "resumed_by_id"))
+
+
+def _refused(door: str, came: Any) -> bool:
+    """In the way of the door, and for want of a role or of a second person."""
+    if door == "page":
+        return bool(came.status_code == 403)
+    return isinstance(came, CommandError if door == "command" else PermissionError)
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_going_back_is_proposed_by_the_roles_of_the_table(bank: Bank, person: str) -> None:
+    def press() -> Any:
+        return bank.browsers[person].post(reverse("release_roll_back", args=[1]), {"rationale": "It was better."})
+
+    came, changed = _undone(press, ChangeRequest.objects.count)
+    assert changed is (person == AUTHOR or person in roles.PERMISSIONS["propose:rollback"])
+    assert came.status_code == (302 if changed else 403)
