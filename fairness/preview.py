@@ -14,7 +14,7 @@ from fairness.dataset import Groupings
 from fairness.parity import Change
 from fairness.thresholds import Verdict
 from offers import purposes, snapshot
-from offers.catalog import Item
+from offers.catalog import InvalidContent, Item, faults_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ def preview(items: Sequence[Item], now: datetime) -> Preview:
     live = snapshot.live_row()
     if live is None:
         raise LookupError("nothing is live that anything could be compared with")
+    faults = [fault for item in items for fault in faults_of(item)]
+    if faults:
+        raise InvalidContent(faults)
     content = snapshot.apply(live.content, items)
     purposes.checked(0, content)
     kept = impact.kept(now)

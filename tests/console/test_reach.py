@@ -180,6 +180,18 @@ def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() ->
     assert ChangeRequest.objects.count() == before
 
 
+def test_a_limit_that_nobody_can_have_is_refused_in_words() -> None:
+    _bank(60)
+    limit = next(key for key in _form().limits if key.startswith("low-debt"))
+    moved = {"rule": limit, "of_rule": limit, "threshold": "500"}
+    told = _text(_client().get("/what-if/", moved))
+    assert "This could not run" in told
+    assert "debt to income lies between" in told
+    before = ChangeRequest.objects.count()
+    assert _client(roles.RISK_APPROVER).post("/what-if/save/", moved).status_code == 302
+    assert ChangeRequest.objects.count() == before
+
+
 def test_what_cannot_run_is_said_and_without_a_release_there_is_nothing_to_try() -> None:
     assert "no live release" in _text(_client().get("/what-if/"))
     _bank(60)
