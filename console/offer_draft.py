@@ -136,15 +136,21 @@ class Wizard:
         return kind(initial={**initial, **typed})
 
     @cached_property
-    def product(self) -> ProductStep:
-        start = Offer.objects.filter(key=self.draft.start_from, live=True).first() if self.draft.start_from else None
-        begun: dict[str, Any] = {"terms": SAME_TERMS, "legal_basis": "firm_offer"}
+    def begun(self) -> dict[str, Any]:
+        """What the first step starts from: another offer, or a product that is the only one."""
+        key = self.draft.start_from
+        start = Offer.objects.filter(key=key, live=True).first() if key else None
         if start:
             shown = {name: start.content.get(name) for name in ("product", "family", "legal_basis")}
-            facts = {name: start.content["facts"].get(name) for name in ("fee", "bonus")}
-            begun |= {**shown, **facts, "start_from": start.key}
-        form: ProductStep = self._form(ProductStep, PRODUCT, begun)
+            return {**shown, "start_from": start.key}
+        there = products()
+        return {"product": there[0][0]} if len(there) == 1 else {}
+
+    @cached_property
+    def product(self) -> ProductStep:
         offers = self.siblings
+        begun = {"terms": SAME_TERMS, "legal_basis": "firm_offer", **self.begun}
+        form: ProductStep = self._form(ProductStep, PRODUCT, begun)
         form_choices = [(offer.key, offer.title) for offer in offers]
         choose(
             form,
@@ -160,12 +166,7 @@ class Wizard:
     def _given(self, name: str) -> str:
         """A field of the first step as it stands, right or wrong."""
         data = self.draft.data(PRODUCT)
-        if data is not None:
-            return str(data.get(name, ""))
-        start = Offer.objects.filter(key=self.draft.start_from, live=True).first() if self.draft.start_from else None
-        if name == "start_from":
-            return start.key if start else ""
-        return str(start.content.get(name, "")) if start and name != "title" else ""
+        return str((self.begun if data is None else data).get(name, ""))
 
     @cached_property
     def siblings(self) -> list[Offer]:

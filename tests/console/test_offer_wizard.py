@@ -234,3 +234,14 @@ def test_terms_of_another_product_cannot_be_posted(bank: LivingBank) -> None:
 
 def test_a_step_that_there_is_not_is_not_found(bank: LivingBank) -> None:
     assert Browser(bank).see("nowhere").status_code == 404
+
+
+def test_where_there_is_one_product_a_name_is_enough(bank: LivingBank) -> None:
+    browser = Browser(bank)
+    assert browser.page.context["form"]["product"].value() == "card"
+    browser.post("product", **{**fields_of(browser.page.content.decode()), "title": "Harvest card", "go": "next"})
+    for _ in range(2):
+        browser.press(go="next")
+    browser.press(submit="1")
+    offer = next(item["content"] for item in ChangeRequest.objects.get(key="harvest-card").items)
+    assert (offer["value"], offer["family"], offer["facts"]) == (80, "cashback", {})
