@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 from django.db import connection
 from numpy.typing import NDArray
+from psycopg import sql
 
 from decisioning.features import fold, materialise, stored, vector
 from decisioning.features.layout import SCHEMA
@@ -29,15 +30,18 @@ SELECT count(*) FILTER (WHERE v.content IS NULL OR octet_length(v.content) < %(s
     OR substring(v.content FROM 9 FOR 4) <> %(schema)s),
   string_agg(substring(v.content FROM 1 FOR %(size)s), ''::bytea ORDER BY c.id),
   string_agg(substring(v.content FROM %(size)s + 1), ''::bytea ORDER BY c.id),
-  string_agg(int4send(octet_length(v.content) - %(size)s), ''::bytea ORDER BY c.id)
-FROM decisioning_customer c LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id WHERE c.id = ANY(%(ids)s)
+  string_agg(int4send(octet_length(v.content) - %(size)s), ''::bytea ORDER BY c.id),
+  string_agg(int8send(c.id), ''::bytea ORDER BY c.id)
+FROM decisioning_customer c LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id
+WHERE c.id {among} AND c.erased_at IS NULL
 """
 _LEVELS = """
 SELECT string_agg(int8send(customer_id), ''::bytea),
   string_agg(int8send(array_position(%(levels)s::text[], channel::text) - 1), ''::bytea)
 FROM decisioning_consent
-WHERE customer_id = ANY(%(ids)s) AND purpose = 'personalisation' AND granted AND channel = ANY(%(levels)s)
+WHERE customer_id {among} AND purpose = 'personalisation' AND granted AND channel = ANY(%(levels)s)
 """
+_DENSE = 1.3  # a chunk of ids that holds most of its range is read by the range, which costs half
 Mask = NDArray[np.bool_]
 _Changed = Mapping[int, Mapping[str, Any]]  # of one group: the values that signals change, by place of the customer
 
@@ -123,15 +127,21 @@ def _columns(ids: NDArray[np.int64], names: frozenset[str], now: datetime) -> di
 
 def _vectors(ids: NDArray[np.int64], names: frozenset[str], now: datetime) -> vector.Many:
     """The attributes `names` as the vectors have them; a vector that is missing is computed first."""
-    asked = {
-        "ids": ids.tolist(), "size": vector.fixed_size(), "schema": SCHEMA.fingerprint.to_bytes(4, "big"),
-    }  # fmt: skip
-    unusable, *parts = read_joined(_VECTORS, asked)
+    unusable, *parts = _read_vectors(ids)
     if unusable:
         materialise.missing(ids.tolist(), now)
-        unusable, *parts = read_joined(_VECTORS, asked)
+        unusable, *parts = _read_vectors(ids)
     fixed, tails, lengths = (part or b"" for part in parts)
     return vector.decode_parts(fixed, _cut(tails, np.frombuffer(lengths, dtype=">i4")), names)
+
+
+def _read_vectors(ids: NDArray[np.int64]) -> tuple[Any, ...]:
+    size, schema = vector.fixed_size(), SCHEMA.fingerprint.to_bytes(4, "big")
+    *found, customers = read_joined(_VECTORS, ids, size=size, schema=schema)
+    if np.frombuffer(customers or b"", dtype=">i8").tolist() != ids.tolist():
+        # Somebody within the range came or was erased since the ids were read.
+        *found, _ = read_joined(_VECTORS, ids, by_range=False, size=size, schema=schema)
+    return tuple(found)
 
 
 def _cut(joined: bytes, lengths: NDArray[np.int32]) -> list[bytes]:
@@ -141,24 +151,40 @@ def _cut(joined: bytes, lengths: NDArray[np.int32]) -> list[bytes]:
 
 def _levels(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """The level of personalisation (n,) that each customer granted; `basic`, which needs no consent, is 0."""
-    customers, places = read_joined(_LEVELS, {"ids": ids.tolist(), "levels": list(LEVELS)})
+    customers, granted = read_joined(_LEVELS, ids, levels=list(LEVELS))
     levels = np.zeros(len(ids), dtype=np.int64)
-    found = np.searchsorted(ids, np.frombuffer(customers or b"", dtype=">i8").astype(np.int64))
-    np.maximum.at(levels, found, np.frombuffer(places or b"", dtype=">i8").astype(np.int64))
+    places, among = places_of(ids, customers)
+    np.maximum.at(levels, places, np.frombuffer(granted or b"", dtype=">i8").astype(np.int64)[among])
     return levels
 
 
-def read_joined(statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The one row of a statement that joins many values to one."""
-    (row,) = read_all_joined(statement, parameters)
+def places_of(ids: NDArray[np.int64], joined: bytes | None) -> tuple[NDArray[np.intp], Mask]:
+    """Where joined customers stand in `ids` (n,), of those (m,) who do: a range may hold others."""
+    customers = np.frombuffer(joined or b"", dtype=">i8").astype(np.int64)
+    places = np.minimum(np.searchsorted(ids, customers), max(0, len(ids) - 1))
+    among = ids[places] == customers if len(ids) else np.zeros(0, dtype=bool)
+    return places[among], among
+
+
+def read_joined(
+    statement: str, ids: NDArray[np.int64], *, by_range: bool = True, **parameters: object
+) -> tuple[Any, ...]:
+    """The one row of a statement that joins many values to one, of these customers; `{among}` is who they are."""
+    (row,) = read_all_joined(statement, ids, by_range=by_range, **parameters)
     return row
 
 
-def read_all_joined(statement: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of such a statement, in binary: bytes as text are twice as long."""
+def read_all_joined(
+    statement: str, ids: NDArray[np.int64], *, by_range: bool = True, **parameters: object
+) -> list[tuple[Any, ...]]:
+    """The rows of such a statement, in binary: bytes as text are twice as long. By range it may be told of others."""
+    dense = by_range and len(ids) > 0 and int(ids[-1] - ids[0]) < _DENSE * len(ids)
+    among = "BETWEEN %(first)s AND %(last)s" if dense else "= ANY(%(ids)s)"
+    chosen = {"first": int(ids[0]), "last": int(ids[-1])} if dense else {"ids": ids.tolist()}
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors bind in the client, as text
-        return cursor.execute(statement, parameters, binary=True).fetchall()
+        composed = sql.SQL(statement).format(among=sql.SQL(among))
+        return cursor.execute(composed, {**parameters, **chosen}, binary=True).fetchall()
 
 
 def _signalled(ids: NDArray[np.int64], now: datetime) -> dict[int, list[fold.Row]]:

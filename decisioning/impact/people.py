@@ -21,11 +21,11 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _SUPPRESSED = """
-SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id = ANY(%(ids)s) AND suppressed
+SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id {among} AND suppressed
 """
 _CONSENTING = """
 SELECT string_agg(int8send(customer_id), ''::bytea) FROM decisioning_consent
-WHERE customer_id = ANY(%(ids)s) AND purpose = 'marketing' AND channel = %(channel)s AND granted
+WHERE customer_id {among} AND purpose = 'marketing' AND channel = %(channel)s AND granted
 """
 _CONTACTS = """
 SELECT customer_id, contacts::text FROM decisioning_capledger WHERE customer_id = ANY(%s) AND contacts ?| %s
@@ -34,7 +34,7 @@ SELECT customer_id, contacts::text FROM decisioning_capledger WHERE customer_id 
 _SCORES = """
 SELECT layout_id, octet_length(content), string_agg(int8send(customer_id), ''::bytea),
   string_agg(content, ''::bytea)
-FROM decisioning_precomputedscore WHERE customer_id = ANY(%s) GROUP BY 1, 2
+FROM decisioning_precomputedscore WHERE customer_id {among} GROUP BY 1, 2
 """
 
 
@@ -109,11 +109,8 @@ def of(ids: NDArray[np.int64], names: Collection[str], channels: Collection[str]
     return People(
         ids,
         population.of(ids, names, now).columns,
-        _among(ids, *population.read_joined(_SUPPRESSED, {"ids": ids.tolist()})),
-        {
-            channel: _among(ids, *population.read_joined(_CONSENTING, {"ids": ids.tolist(), "channel": channel}))
-            for channel in channels
-        },
+        _among(ids, *population.read_joined(_SUPPRESSED, ids)),
+        {channel: _among(ids, *population.read_joined(_CONSENTING, ids, channel=channel)) for channel in channels},
         _contacts(ids, now),
         tuple(_stored(ids)),
         now,
@@ -122,12 +119,8 @@ def of(ids: NDArray[np.int64], names: Collection[str], channels: Collection[str]
 
 def _among(ids: NDArray[np.int64], found: bytes | None) -> Mask:
     chosen = np.zeros(len(ids), dtype=bool)
-    chosen[_places(ids, found)] = True
+    chosen[population.places_of(ids, found)[0]] = True
     return chosen
-
-
-def _places(ids: NDArray[np.int64], found: bytes | None) -> NDArray[np.intp]:
-    return np.searchsorted(ids, np.frombuffer(found or b"", dtype=">i8").astype(np.int64))
 
 
 def _contacts(ids: NDArray[np.int64], now: datetime) -> dict[int, caps.Contacts]:
@@ -140,12 +133,13 @@ def _contacts(ids: NDArray[np.int64], now: datetime) -> dict[int, caps.Contacts]
 
 def _stored(ids: NDArray[np.int64]) -> Iterator[Stored]:
     """By layout; scores that nobody knows what they are of, or that are no scores, are none."""
-    for number, length, customers, contents in population.read_all_joined(_SCORES, [ids.tolist()]):
+    for number, length, customers, contents in population.read_all_joined(_SCORES, ids):
         layout = _layout(number)
         if layout is None or length != scores.HEAD_BYTES + precision.BYTES * len(layout.keys):
             continue
         rows = np.frombuffer(contents, dtype=np.uint8).reshape(-1, length)[:, scores.HEAD_BYTES :]
-        yield Stored(layout.model, layout.keys, _places(ids, customers), precision.unpack_many(rows))
+        places, among = population.places_of(ids, customers)
+        yield Stored(layout.model, layout.keys, places, precision.unpack_many(rows[among]))
 
 
 def _layout(number: int) -> scores.Layout | None:

@@ -194,11 +194,8 @@ def floor(now: datetime) -> float:
     begun = time.perf_counter()
     read = 0
     for ids in population.id_chunks():
-        parameters = {"ids": ids.tolist()}
-        (joined,) = population.read_joined(
-            "SELECT string_agg(content, ''::bytea) FROM decisioning_featurevector WHERE customer_id = ANY(%(ids)s)",
-            parameters,
-        )
+        statement = "SELECT string_agg(content, ''::bytea) FROM decisioning_featurevector WHERE customer_id {among}"
+        (joined,) = population.read_joined(statement, ids)
         read += len(joined)
     return time.perf_counter() - begun
 
