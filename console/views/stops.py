@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Value
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -75,14 +76,15 @@ def _targets(stopped: set[tuple[str, str]]) -> list[dict[str, Any]]:
 
 
 def _proposed() -> list[tuple[str, str]]:
-    """Offers and arms by name, for the field that takes any of them."""
-    return [
-        (f"{scope}:{key}", title)
-        for scope, table in (("offer", Offer), ("arm", Arm))
-        for key, title in table._default_manager.filter(live=True)
+    """Offers and arms by name, for the field that takes any of them; in one query."""
+    offers, arms = (
+        table._default_manager.filter(live=True)
         .order_by("key")
-        .values_list("key", "title")[:PROPOSED]
-    ]
+        .annotate(scope=Value(scope))
+        .values_list("scope", "key", "title")[:PROPOSED]
+        for scope, table in (("offer", Offer), ("arm", Arm))
+    )
+    return [(f"{scope}:{key}", title) for scope, key, title in offers.union(arms, all=True)]
 
 
 @require_POST

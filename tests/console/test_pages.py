@@ -44,7 +44,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("placement_edit", ("home",), "propose:placement", 8),
     ("products", (), "see:offers", 7),
     ("offer_edit", ("student",), "propose:offer", 10),
-    ("arms", (), "see:arms", 9),
+    ("arms", (), "see:arms", 12),
     ("reach", (), "see:reach", 8),
     ("offer_funnel", ("travel-plus",), "see:reach", 12),
     ("what_if", (), "see:reach", 12),
