@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,11 +80,14 @@ def _start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def _await(port: int, web: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    """Until it answers a page: the first one waits for everything that a busy machine still has to import."""
+    deadline = time.monotonic() + 4 * PATIENCE
     while time.monotonic() < deadline and web.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in/", timeout=PATIENCE),
+        ):
+            return
         time.sleep(0.1)
     raise RuntimeError(f"nothing answers on port {port}")
 

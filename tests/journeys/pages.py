@@ -1,0 +1,51 @@
+"""Every page of the console with something on it, for tests that look at all of them in a browser."""
+
+from __future__ import annotations
+
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import BrowserContext
+
+from console import urls
+from tests.living_bank import LivingBank
+
+# What its address needs; "{decision}" and the like stand for what the living bank has.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "offer": ("travel-plus",), "offer_edit": ("student",), "offer_duplicate": ("student",), "offer_terms": ("student",),
+    "offer_funnel": ("travel-plus",), "creatives": ("student",), "creative_new": ("student",),
+    "creative_edit": ("student", "plain"), "placement_edit": ("home",), "arm": ("student", "plain"),
+    "arm_draws": ("student", "plain"), "arm_change": ("student", "plain"), "arm_act": ("student", "plain", "pause"),
+    "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
+    "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
+    "feature_group": ("account_state",), "customer": ("{customer}",),
+}  # fmt: skip
+QUERIES = {"offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1"}
+# Not opened by itself: only posted to, a redirect, a fragment of a page, a file, or a step of a form.
+NO_PAGE = frozenset(
+    {
+        "search", "sign_in", "sign_in_code", "sign_out", "single_sign_on", "single_sign_on_back", "your_phone_remove",
+        "your_recovery_codes", "offer_step", "offers_chosen", "message_preview", "reach_compute",
+        "what_if_save", "boost_edit", "review_evidence", "review_approve", "review_reject", "review_send_back",
+        "review_discuss", "review_break_glass", "review_reopen", "review_justify", "review_submit", "review_withdraw",
+        "release_import", "release_files", "release_roll_back", "stop_make", "stop_resume", "fairness_audit",
+        "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
+    }
+)  # fmt: skip
+PAGES = tuple(sorted({pattern.name for pattern in urls.pages if getattr(pattern, "name", None)} - NO_PAGE))
+
+
+def address(name: str, bank: LivingBank) -> str:
+    held = {"change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0]}
+    arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]
+    return reverse(name, args=arguments) + QUERIES.get(name, "")
+
+
+def client_of(bank: LivingBank, role: str) -> Client:
+    client = Client()
+    client.force_login(bank.people[role])
+    return client
+
+
+def sign_in_as(context: BrowserContext, url: str, client: Client) -> None:
+    """Give a browser the session of a test client, as though its person had signed in."""
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
