@@ -239,7 +239,8 @@ def _child(number: int) -> None:
     seconds, told = computed(number, timezone.now())
     memory = psutil.Process().memory_info()
     peak = getattr(memory, "peak_wset", 0) or _peak()
-    print(f"{'':>10}  run {number}: {seconds:.1f} s, {peak / 1e6:,.0f} MB; {told}", flush=True)
+    told = f"{time.process_time():.1f} s busy beside Postgres, {peak / 1e6:,.0f} MB; {told}"
+    print(f"{'':>10}  run {number}: {seconds:.1f} s; {told}", flush=True)
 
 
 def _peak() -> int:
