@@ -38,9 +38,13 @@ def decide(session: str, at: datetime = NOON, customer: str = "C-1", *, dry_run:
     return ask(Ask(customer, session, "mobile_app", "home_banner", 1, {}, dry_run=dry_run), at)
 
 
-def first_arm(answer: Answer) -> str | None:
+def recorded(answer: Answer) -> DecisionRow:
     assert answer.decision_id is not None
-    return DecisionRow.objects.get(id=answer.decision_id).arm
+    return DecisionRow.objects.get(id=answer.decision_id)
+
+
+def first_arm(answer: Answer) -> str | None:
+    return recorded(answer).arm
 
 
 def count(at: datetime = NOON) -> int:
@@ -62,7 +66,7 @@ def test_a_budget_ends_the_days_learning_and_the_next_day_begins_a_new_one() -> 
 
 def test_a_decision_that_spent_replays_to_the_same_bytes() -> None:
     learning_bank(learning_budget=2, never_explore=["complaint_30d"])
-    rows = [DecisionRow.objects.get(id=decide(f"s-{number}").decision_id) for number in range(6)]
+    rows = [recorded(decide(f"s-{number}")) for number in range(6)]
     spent = [decision_log.inputs(row)[1].spent for row in rows]
     assert spent[:3] == [{ARM: 0}, {ARM: 1}, {ARM: 2}]
     assert [decision_log.result(row).spends for row in rows[:3]] == [ARM, ARM, None]
@@ -128,7 +132,7 @@ def test_a_rebuild_opens_the_days() -> None:
 
 def test_an_explanation_leads_with_the_arm_that_was_chosen_and_says_both_chances() -> None:
     learning_bank(learning_budget=3)
-    row = DecisionRow.objects.get(id=decide("s-1").decision_id)
+    row = recorded(decide("s-1"))
     offer = next(offer for offer in explain(row)["offers"] if offer["offer"] == "offer-0")
     assert offer["rank"] == 1
     assert offer["arms"][0]["arm"] == ARM
