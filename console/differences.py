@@ -11,7 +11,7 @@ from django.db.models import Q
 from console.surfaces import Surface, surface
 from console.wording import Row, side_by_side
 from decisioning.models import ModelVersion
-from offers import snapshot
+from offers import mandates, snapshot
 from offers.conditions.describe import DiffLine, clause_lines, difference
 from offers.conditions.grammar import Condition, InvalidCondition, parse
 from offers.models import ChangeRequest, Release
@@ -61,9 +61,21 @@ def _of_item(item: Mapping[str, Any], before: Mapping[str, Any] | None) -> ItemD
     after = item["content"]
     action: Action = "retire" if after is None else "add" if before is None else "change"
     rows, clauses, surfaces = side_by_side(before, after), _clauses(before, after), _surfaces(before, after)
+    if item["kind"] == "arm":
+        rows = _arm(before, after)
     if item["kind"] == "model" and after is not None:
         rows += _report(item["key"])
     return ItemDifference(item["kind"], item["key"], action, rows, clauses, surfaces)
+
+
+def _arm(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Row]:
+    """The fields of an arm, its mandate as a sentence."""
+    contents = [content and {**content, "mandate": _mandate(content)} for content in (before, after)]
+    return side_by_side(*contents)
+
+
+def _mandate(content: Mapping[str, Any]) -> str:
+    return mandates.sentence(snapshot.mandate(content.get("mandate")))
 
 
 def _surfaces(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Surface]:

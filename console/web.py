@@ -4,7 +4,7 @@ import sys
 
 
 def web_server(port: int, application: str = "console.wsgi", workers: int = 2) -> list[str]:
-    """The command: a worker a core by default, threads in each so that one waits for Postgres while another computes."""
+    """The command: two workers by default, threads in each so that one waits for Postgres while another computes."""
     return [
         sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--workers", str(workers),
         "--worker-class", "gthread", "--threads", "4", "--keep-alive", "30", "--timeout", "120", "--no-control-socket",

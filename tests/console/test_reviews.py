@@ -10,9 +10,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from console import differences
 from console.waiting import changes_waiting_for
 from fairness import evidence, gate
-from offers import roles
+from offers import roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest, EligibilityRule, Release
 from tests import factories, living_bank
@@ -210,3 +211,15 @@ def test_an_approver_sees_the_rule_s_tests_and_its_conflicts(bank: LivingBank) -
 
 def with_tests(item: Item, tests: list[dict[str, Any]]) -> Item:
     return Item(item.kind, item.key, {**(item.content or {}), "tests": tests})
+
+
+def test_a_mandate_reads_as_a_sentence(bank: LivingBank) -> None:
+    live = snapshot.live_row()
+    assert live is not None
+    arm = live.content["arm"]["student/bold"]
+    item = Item("arm", "student/bold", {**arm, "mandate": {"min_share": 0.1, "learning_budget": 50}})
+    change = propose([item], author=bank.people[roles.MARKETING_AUTHOR])
+    (found,) = differences.of_change(change)
+    (row,) = found.changed
+    assert (row.label, row.before) == ("mandate", "Merit alone decides.")
+    assert "10 %" in row.after

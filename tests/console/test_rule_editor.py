@@ -37,10 +37,13 @@ def signed_in(bank: LivingBank, who: str) -> Client:
     return client
 
 
-def edit(bank: LivingBank, name: str = "rule_edit", key: str = "score-670", *, role: str = roles.RISK_AUTHOR,
-         follow: bool = True, query: str = "", **posted: str) -> str:  # fmt: skip
+def edit(
+    bank: LivingBank, name: str = "rule_edit", key: str = "score-670", *, role: str = roles.RISK_AUTHOR,
+    query: str = "", **posted: str,
+) -> str:  # fmt: skip
+    """What the page says after this was posted, redirects followed."""
     address = reverse(name, args=[key] if key else []) + query
-    answer = signed_in(bank, role).post(address, {**POLICY, **FLOOR, **posted}, follow=follow)
+    answer = signed_in(bank, role).post(address, {**POLICY, **FLOOR, **posted}, follow=True)
     return answer.content.decode()
 
 
