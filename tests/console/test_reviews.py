@@ -222,4 +222,4 @@ def test_a_mandate_reads_as_a_sentence(bank: LivingBank) -> None:
     (found,) = differences.of_change(change)
     (row,) = found.changed
     assert (row.label, row.before) == ("mandate", "Merit alone decides.")
-    assert "10 %" in row.after
+    assert "at least 10" in row.after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
@@ -31,7 +31,8 @@ NO_PAGE = frozenset(
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
     }
 )  # fmt: skip
-PAGES = tuple(sorted({pattern.name for pattern in urls.pages if getattr(pattern, "name", None)} - NO_PAGE))
+_NAMES = {pattern.name for pattern in urls.pages if isinstance(pattern, URLPattern) and pattern.name}
+PAGES = tuple(sorted(_NAMES - NO_PAGE))
 
 
 def address(name: str, bank: LivingBank) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from itertools import product
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from offers import roles
@@ -18,6 +18,7 @@ from tests.journeys.conftest import Site
 
 WIDTHS, SCHEMES = {"desk": 1400, "phone": 390}, ("light", "dark")
 LOOKS = list(product(WIDTHS, SCHEMES))
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 Open = Callable[[str, str, str], Page]  # for a role, with a width and a scheme
 
 
@@ -48,7 +49,7 @@ def violations(window: Page, address: str) -> list[str]:
     """What axe says of a page once it stands: rule, place and help."""
     window.goto(address)
     window.wait_for_function("!document.querySelector('.htmx-request')")
-    window.evaluate(AXE_SCRIPT)
+    window.evaluate(AXE)
     found = window.evaluate("axe.run(document, {resultTypes: ['violations']}).then(result => result.violations)")
     window.close()
     return [
