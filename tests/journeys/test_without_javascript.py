@@ -60,7 +60,7 @@ def send(page: Page, form: Locator) -> int | None:
         return None
     with page.expect_navigation() as answered:
         button.click()
-    return answered.value.status if answered.value else None
+    return answered.value.status
 
 
 @pytest.mark.parametrize("name", pages.PAGES)
