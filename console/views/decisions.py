@@ -27,6 +27,7 @@ from offers.models import Arm, EligibilityRule, Offer, Release
 from offers.types import CHANNELS
 
 REASONS = ("NO_CONSENT", "SUPPRESSED", "CAPPED", "NO_ELIGIBLE_OFFER", "STOPPED", "HOLDOUT", "NOT_NOW")
+PROPOSED = 200  # offers that the filter proposes
 LOOK_BACK = timedelta(days=31)  # how far a search without a customer goes back from its day
 
 
@@ -62,7 +63,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "unknown": unknown,
             "channels": CHANNELS,
             "reasons": REASONS,
-            "offers": Offer.objects.order_by("title").values_list("key", "title"),
+            "offers": Offer.objects.order_by("key").values_list("key", "title")[:PROPOSED],
             "page": page,
         },
     )

@@ -216,9 +216,9 @@ def _hrefs(users: Iterable[User]) -> dict[tuple[str, str], str]:
 
 def _skew(person: Person, now: datetime) -> dict[str, Any]:
     """The newest check first; its examples are single customers' values."""
-    found = skew.state(now)
-    newest = found.check
-    checks = SkewCheck.objects.all()[:CHECKS_SHOWN]
+    checks = list(SkewCheck.objects.all()[:CHECKS_SHOWN])
+    newest = checks[0] if checks else None
+    found = skew.state_of(newest, now)
     return {
         "state": found.state,
         "detail": found.detail,

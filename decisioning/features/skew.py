@@ -109,7 +109,11 @@ def check(now: datetime, sample: int = 1000) -> SkewCheck:
 
 def state(now: datetime) -> State:
     """How the newest check ended; values that differ are red until a check without any."""
-    newest = SkewCheck.objects.first()
+    return state_of(SkewCheck.objects.first(), now)
+
+
+def state_of(newest: SkewCheck | None, now: datetime) -> State:
+    """`state` of a check that was read already."""
     if newest is None:
         return State("none", "No check has run yet; it runs every night.", None)
     wrong = sum(newest.mismatches.values())

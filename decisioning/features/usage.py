@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from django.db.models import Q
+
 from decisioning import runtime
 from decisioning.models import ModelVersion
 from decisioning.propensity.encoding import Encoder
 from decisioning.propensity.scoring import PropensityModel, UnreadableModel
-from offers import snapshot
 from offers.conditions import attributes_of
+from offers.models import Release as ReleaseRow
 from offers.register import ATTRIBUTES
 from offers.types import Release
 
@@ -51,11 +53,9 @@ def used_by() -> Mapping[str, tuple[User, ...]]:
 
 def models() -> list[ModelVersion]:
     """The champion and the newest challengers, without their bytes."""
-    stored = ModelVersion.objects.order_by("-id").only("name", "sha256", "status")
-    return [
-        *stored.filter(status=Status.CHAMPION),
-        *stored.filter(status=Status.CHALLENGER)[:NEWEST_CHALLENGERS],
-    ]
+    newest = ModelVersion.objects.filter(status=Status.CHALLENGER).order_by("-id").values("pk")[:NEWEST_CHALLENGERS]
+    found = ModelVersion.objects.filter(Q(status=Status.CHAMPION) | Q(pk__in=newest)).order_by("-id")
+    return sorted(found.only("name", "sha256", "status"), key=lambda model: model.status != Status.CHAMPION)
 
 
 def model_inputs(encoder: Encoder, families: frozenset[str]) -> frozenset[str]:
@@ -72,8 +72,8 @@ def model_inputs(encoder: Encoder, families: frozenset[str]) -> frozenset[str]:
 
 
 def _live() -> Release | None:
-    row = snapshot.live_row()
-    return runtime.plan(row.number).release if row else None
+    number = ReleaseRow.objects.order_by("-number").values_list("number", flat=True).first()
+    return None if number is None else runtime.plan(number).release
 
 
 def _of_release(release: Release | None) -> Iterator[tuple[str, User]]:

@@ -65,7 +65,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("fairness", (), "see:fairness", 7),
     ("decisions", (), "see:decisions", 11),
     ("audit", (), "see:audit", 7),
-    ("features", (), "see:features", 16),
+    ("features", (), "see:features", 12),
     ("feature_group", ("account_state",), "see:features", 16),
     ("customers", (), "see:customers", 5),
     ("customer", ("C0000000",), "see:customers", 26),
