@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from django.db.models import Q
 
-from console.surfaces import Surface, surface
+from console.catalogue.surfaces import Surface, surface
 from console.wording import Row, side_by_side
 from decisioning.models import ModelVersion
 from offers import mandates, snapshot

@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "console.sessions.SessionRules",
+    "console.accounts.sessions.SessionRules",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -140,8 +140,8 @@ SESSION_LENGTH = timedelta(hours=float(os.environ.get("SESSION_HOURS", "12")))
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "console.lockout.locked_out"
-AXES_CLIENT_IP_CALLABLE = "console.lockout.address"
+AXES_LOCKOUT_CALLABLE = "console.accounts.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "console.accounts.lockout.address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # who signed in stands in the audit trail
@@ -149,7 +149,7 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 # Proxies in front of the web server, each of which appends to X-Forwarded-For; without them the header is anybody's.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
-# Single sign-on by OpenID Connect, where an issuer is named; see console/single_sign_on.py.
+# Single sign-on by OpenID Connect, where an issuer is named; see console/accounts/single_sign_on.py.
 OIDC_ISSUER = os.environ.get("OIDC_ISSUER", "").rstrip("/")
 OIDC_CLIENT_ID = os.environ.get("OIDC_CLIENT_ID", "")
 OIDC_CLIENT_SECRET = os.environ.get("OIDC_CLIENT_SECRET", "")

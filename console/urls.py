@@ -5,9 +5,9 @@ from csp.decorators import csp_update
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from console.account_urls import accounts
-from console.arm_urls import arm_pages
-from console.catalogue_urls import catalogue
+from console.accounts.account_urls import accounts
+from console.catalogue.arm_urls import arm_pages
+from console.catalogue.catalogue_urls import catalogue
 from console.views import (
     audit,
     boosts,

@@ -16,8 +16,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from django_otp.middleware import is_verified
 
-from console import lockout, second_factor, sessions
 from console.access import SignedInRequest, allowed
+from console.accounts import lockout, second_factor, sessions
 from console.models import Account
 from offers import audit, roles
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
-from console.arm_list import standings, state_of
+from console.catalogue.arm_list import standings, state_of
 from console.engine import engine
 from console.views.offers import STARVED_BELOW, scale_of
 from console.wording import attribute_name, attribute_value

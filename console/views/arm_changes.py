@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
-from console.arm_forms import ArmForm, ArmProposalForm, NewArmForm
+from console.catalogue.arm_forms import ArmForm, ArmProposalForm, NewArmForm
 from console.engine import engine
 from console.proposing import propose
 from offers import mandates

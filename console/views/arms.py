@@ -11,9 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from console import arm_list, paging
+from console import paging
 from console.access import SignedInRequest, allowed
-from console.arm_list import STATES, Filters, state_of
+from console.catalogue import arm_list
+from console.catalogue.arm_list import STATES, Filters, state_of
 from console.engine import engine
 from console.templatetags.console import amount, percent
 from console.views.offers import Results, results, scale_of

@@ -8,11 +8,11 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from console import offer_defaults, offer_items
 from console.access import SignedInRequest, allowed
-from console.offer_forms import PRIOR_STRENGTH, ArmForm, CreativeForm, TextForm, key_of
+from console.catalogue import offer_defaults, offer_items
+from console.catalogue.offer_forms import PRIOR_STRENGTH, ArmForm, CreativeForm, TextForm, key_of
+from console.catalogue.surfaces import surface
 from console.paging import paged
-from console.surfaces import surface
 from console.views.offer_edit import SUBMITTED, proposed
 from offers import roles
 from offers.catalog import Item

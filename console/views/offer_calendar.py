@@ -6,9 +6,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from console import offer_calendar
 from console.access import SignedInRequest, allowed
-from console.offer_calendar import MONTHS, Scale, shifted
+from console.catalogue import offer_calendar
+from console.catalogue.offer_calendar import MONTHS, Scale, shifted
 from console.paging import paged
 from offers.models import Product
 

@@ -13,12 +13,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console import offer_items
 from console.access import SignedInRequest, allowed
+from console.catalogue import offer_items
+from console.catalogue.offer_forms import OfferForm, TermsForm, TextForm, key_of
+from console.catalogue.surfaces import SURFACES, surface
 from console.forms import ProposalForm
-from console.offer_forms import OfferForm, TermsForm, TextForm, key_of
 from console.proposing import propose
-from console.surfaces import SURFACES, surface
 from offers import roles
 from offers.catalog import InvalidContent, Item
 from offers.models import ChangeRequest, Creative, Offer

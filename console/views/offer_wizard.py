@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from console import offer_items
 from console.access import SignedInRequest, allowed
-from console.offer_draft import CHECK, MOST_MESSAGES, PRODUCT, STEPS, WORDS, WORTH, Draft, Message, Wizard
-from console.offer_forms import key_of
+from console.catalogue import offer_items
+from console.catalogue.offer_draft import CHECK, MOST_MESSAGES, PRODUCT, STEPS, WORDS, WORTH, Draft, Message, Wizard
+from console.catalogue.offer_forms import key_of
+from console.catalogue.surfaces import surface
 from console.proposing import propose
-from console.surfaces import surface
 from console.wording import facts as fact_rows
 from offers import roles
 from offers.catalog import InvalidContent

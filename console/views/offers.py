@@ -15,14 +15,14 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console import offer_list, offer_status
 from console.access import SignedInRequest, allowed
+from console.catalogue import offer_list, offer_status
+from console.catalogue.offer_status import STATUSES
+from console.catalogue.surfaces import surface
 from console.engine import engine
-from console.offer_status import STATUSES
 from console.paging import paged
 from console.proposing import propose
 from console.reach import Reached, reached
-from console.surfaces import surface
 from console.wording import channels, facts, terms
 from decisioning import activity, runtime
 from decisioning.activity import Activity, Belief

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from console.access import SignedInRequest, allowed
-from console.offer_forms import PlacementForm
+from console.catalogue.offer_forms import PlacementForm
 from console.paging import paged
 from console.views.offer_edit import SUBMITTED, proposed
 from offers import roles

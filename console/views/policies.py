@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
 from console.proposing import propose
-from console.rule_forms import ContactPolicyForm, RankingForm, initial
+from console.studio.rule_forms import ContactPolicyForm, RankingForm, initial
 from console.views.rules import open_changes
 from console.wording import side_by_side
 from offers import roles

@@ -15,12 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console import differences, studio
+from console import differences
 from console.access import SignedInRequest, allowed
 from console.evidence_view import computing, shown
 from console.forms import ApprovalForm, ReasonForm
 from console.paging import paged
 from console.proposing import ask_for_evidence
+from console.studio import studio
 from console.templatetags.console import local_time
 from console.waiting import changes_waiting_for
 from fairness import gate

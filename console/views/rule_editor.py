@@ -16,11 +16,11 @@ from django.utils import timezone
 from django.utils.text import slugify
 from django_htmx.http import HttpResponseClientRedirect
 
-from console import condition_form, studio
 from console.access import SignedInRequest, allowed
-from console.condition_form import Tree
 from console.proposing import propose
-from console.rule_forms import BoostForm, RuleForm, initial, tests_of
+from console.studio import condition_form, studio
+from console.studio.condition_form import Tree
+from console.studio.rule_forms import BoostForm, RuleForm, initial, tests_of
 from offers import catalog, golden, roles
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.describe import difference

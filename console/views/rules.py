@@ -10,10 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from console import studio
 from console.access import SignedInRequest, allowed
 from console.engine import engine
 from console.paging import paged
+from console.studio import studio
 from decisioning import rule_reach
 from decisioning.sample import sample
 from offers import golden, roles

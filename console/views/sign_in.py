@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from console import lockout, second_factor, sessions, single_sign_on
+from console.accounts import lockout, second_factor, sessions, single_sign_on
 from console.bank import staff
 from console.models import Account
 from offers import audit

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from console.access import SignedInRequest, allowed
 from console.evidence_view import comparison, expected_rows, verdict_words
 from console.proposing import propose
-from console.what_if_form import WhatIfForm
+from console.studio.what_if_form import WhatIfForm
 from fairness.preview import Preview, preview
 from fairness.thresholds import FOUR_FIFTHS
 from offers import roles, snapshot

@@ -93,7 +93,7 @@ def test_filters_narrow_the_leaderboard(bank: LivingBank) -> None:
 
 
 def test_pages_of_the_leaderboard_hold_every_arm_once(bank: LivingBank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.arm_list.SIZE", 3)
+    monkeypatch.setattr("console.catalogue.arm_list.SIZE", 3)
     client, seen, address = signed_in(bank), [], reverse("arms")
     while address:
         page = client.get(address)

@@ -13,9 +13,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import offer_calendar, offer_status
-from console.offer_calendar import Scale
-from console.offer_status import STATUSES
+from console.catalogue import offer_calendar, offer_status
+from console.catalogue.offer_calendar import Scale
+from console.catalogue.offer_status import STATUSES
 from offers import roles
 from offers.catalog import Item
 from offers.models import Arm, ChangeRequest, Offer

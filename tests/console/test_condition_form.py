@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import condition_form
-from console.condition_form import Node, Tree
+from console.studio import condition_form
+from console.studio.condition_form import Node, Tree
 from offers.conditions.grammar import InvalidCondition, parse, to_json
 
 CLAUSES: tuple[Tree, ...] = (

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from console import second_factor
+from console.accounts import second_factor
 from offers import roles
 from offers.models import AuditEvent
 from tests import bank

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from console.what_if_form import WhatIfForm
+from console.studio.what_if_form import WhatIfForm
 from decisioning import impact, rebuild, runtime, sample
 from decisioning.impact.kept import forget as forget_people
 from decisioning.models import Job, UnservedReport

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from console.rule_forms import customer_of, customer_text
+from console.studio.rule_forms import customer_of, customer_text
 from decisioning import sample
 from offers import approvals, roles, snapshot
 from offers.catalog import Item

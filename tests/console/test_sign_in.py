@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from console import second_factor, sessions
+from console.accounts import second_factor, sessions
 from console.models import Account
 from offers import roles
 from offers.models import AuditEvent

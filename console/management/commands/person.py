@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from console import accounts
+from console.accounts import accounts
 from offers import roles
 
 

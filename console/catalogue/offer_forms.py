@@ -12,8 +12,8 @@ from django.forms import BoundField
 from django.utils.dateparse import parse_datetime
 from django.utils.text import slugify
 
+from console.catalogue.surfaces import SURFACES
 from console.forms import DateInput, ProposalForm, midnight
-from console.surfaces import SURFACES
 from offers import channels as channel_words
 from offers.models import Arm, Offer, Placement, Product
 from offers.terms import OWNED

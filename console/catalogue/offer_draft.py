@@ -12,9 +12,8 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.forms import Form
 from django.http import QueryDict
 
-from console import offer_defaults
-from console.forms import ProposalForm
-from console.offer_forms import (
+from console.catalogue import offer_defaults
+from console.catalogue.offer_forms import (
     NEW_PRODUCT,
     PRIOR_STRENGTH,
     SAME_TERMS,
@@ -26,6 +25,7 @@ from console.offer_forms import (
     key_of,
     products,
 )
+from console.forms import ProposalForm
 from console.wording import terms as price
 from offers import terms
 from offers.models import Offer

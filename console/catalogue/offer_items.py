@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 
-from console import offer_defaults
-from console.offer_draft import Wizard
-from console.offer_forms import NEW_PRODUCT, key_of, offer_content
+from console.catalogue import offer_defaults
+from console.catalogue.offer_draft import Wizard
+from console.catalogue.offer_forms import NEW_PRODUCT, key_of, offer_content
 from offers import roles
 from offers.catalog import Item
 from offers.conditions.describe import sentence

@@ -1,5 +1,5 @@
 """The forms of the rule studio: eligibility rules with their golden tests, boosts, contact policy and ranking; a
-condition is in console.condition_form, and what content is allowed is decided in offers.catalog."""
+condition is in console.studio.condition_form, and what content is allowed is decided in offers.catalog."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django import forms
 from django.forms import BoundField
 from django.utils.dateparse import parse_datetime
 
-from console.condition_form import number_of
 from console.forms import SCOPES, DateInput, ProposalForm, midnight
+from console.studio.condition_form import number_of
 from offers.models import Offer, Product
 from offers.register import ATTRIBUTES, STATES
 

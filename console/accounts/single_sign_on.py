@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from joserfc.errors import JoseError
 from requests import RequestException
 
-from console import accounts
+from console.accounts import accounts
 from console.models import Account
 from offers import audit
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 from django.urls import reverse
 from django.utils import timezone
 
-from console import condition_form
-from console.condition_form import Tree
 from console.engine import engine
-from console.rule_forms import EXPECTATIONS, ScopedForm, customer_text
+from console.studio import condition_form
+from console.studio.condition_form import Tree
+from console.studio.rule_forms import EXPECTATIONS, ScopedForm, customer_text
 from console.templatetags.console import ago
 from console.wording import ORIGINS, PURPOSES, WARNINGS, measured
 from decisioning import profile, rule_reach

@@ -10,8 +10,8 @@ from typing import Final
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from console import offer_status
-from console.offer_status import STATUSES, Stops
+from console.catalogue import offer_status
+from console.catalogue.offer_status import STATUSES, Stops
 from offers.models import Offer
 from offers.types import CHANNELS
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from console.surfaces import SURFACES
+from console.catalogue.surfaces import SURFACES
 from console.templatetags.console import NARROW_SPACE, amount, percent
 from offers import terms
 from offers.channels import LIMITS
