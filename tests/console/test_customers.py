@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_points_that_rest_on_what_is_withheld_are_withheld_too(customer: Custome
     say(customer, "spend_behaviour", {"utilisation_90d": 0.8}, "card_processor")
     assert "Financial risk points" in profile()
     Consent.objects.filter(customer_id=customer.pk, purpose="personalisation").delete()
-    assert "53" not in profile()
+    assert not re.search(r"\b53\b", profile())  # as a number; a token may hold the digits
 
 
 def test_nothing_protected_is_on_a_profile(customer: Customer) -> None:
