@@ -132,7 +132,7 @@ def over_http(key: str) -> None:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(200):
+    for _ in range(900):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1)
             return

@@ -100,7 +100,7 @@ def loaded(port: int, key: str) -> Iterator[Steady]:
         sys.executable,
         "-m",
         "tests.benchmarks.steady",
-        *map(str, (port, bench_decision.CUSTOMERS, RATE, CONNECTIONS)),
+        *map(str, (port, bench_decision.CUSTOMERS, RATE, CONNECTIONS, WORKERS)),
     ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     try:

@@ -21,6 +21,8 @@ from tests.benchmarks import load
 HELD = 400  # sessions that may be asked for again
 _HEADER = b"x-process: "
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class Channel:
     """One session after the other, and its answers as [began, ended, process, release, reused, offers]."""
@@ -50,26 +52,47 @@ class Channel:
         self.answers.append([began, time.monotonic(), process, answer["release"], answer["reused"], offers])
 
 
-async def drive(port: int, channel: Channel, rate: float, connections: int, ended: threading.Event) -> None:
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return head, await reader.readexactly(length)
+
+
+async def spread(port: int, connections: int, workers: int) -> list[Streams]:
+    """As many connections to each worker: left to chance, most of them end up with one."""
+    held: dict[bytes, list[Streams]] = {}
+    while sum(map(len, held.values())) < connections:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        process = (await answer(reader))[0].partition(_HEADER)[2].partition(b"\r\n")[0]
+        if len(held.setdefault(process, [])) < connections // workers:
+            held[process].append((reader, writer))
+        else:
+            writer.close()
+    return [streams for group in zip(*held.values(), strict=True) for streams in group]
+
+
+async def drive(port: int, channel: Channel, rate: float, opened: list[Streams], ended: threading.Event) -> None:
     started = time.monotonic()
 
-    async def one(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def one(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         due = started + number / rate
         while not ended.is_set():
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             began = time.monotonic()
             writer.write(channel.question())
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            channel.take(began, head, await reader.readexactly(length))
-            due += connections / rate
+            channel.take(began, *await answer(reader))
+            due += len(opened) / rate
         writer.close()
 
-    await asyncio.gather(*(one(number) for number in range(connections)))
+    await asyncio.gather(*(one(number, *streams) for number, streams in enumerate(opened)))
 
 
-def main(port: int, customers: int, rate: float, connections: int) -> None:
+async def run(port: int, channel: Channel, rate: float, connections: int, workers: int, ended: threading.Event) -> None:
+    await drive(port, channel, rate, await spread(port, connections, workers), ended)
+
+
+def main(port: int, customers: int, rate: float, connections: int, workers: int) -> None:
     django.setup()
     channel, ended = Channel(sys.stdin.readline().strip(), customers), threading.Event()
 
@@ -78,9 +101,9 @@ def main(port: int, customers: int, rate: float, connections: int) -> None:
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    asyncio.run(drive(port, channel, rate, connections, ended))
+    asyncio.run(run(port, channel, rate, connections, workers, ended))
     sys.stdout.buffer.write(orjson.dumps({"answers": channel.answers, "refused": channel.refused}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
