@@ -331,7 +331,12 @@ def _not_of_release(key: str, items: Sequence[Item]) -> list[Fault]:
 
 
 def revise(
-    change: ChangeRequest, *, items: Sequence[Item], author: User, now: datetime, title: str = "",
+    change: ChangeRequest,
+    *,
+    items: Sequence[Item],
+    author: User,
+    now: datetime,
+    title: str = "",
     rationale: str | None = None,
 ) -> ChangeRequest:
     """Replace the items of one's own draft, and its words where they are given.
