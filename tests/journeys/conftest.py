@@ -12,10 +12,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
 
@@ -92,10 +92,17 @@ def _await(port: int, web: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"nothing answers on port {port}")
 
 
+def windows(browser: Browser, site: Site, **options: Any) -> BrowserContext:
+    """A browser's own windows on the site, patient with a machine that has other tests to run."""
+    context = browser.new_context(base_url=site.url, **options)
+    context.set_default_timeout(3 * PATIENCE * 1000)
+    return context
+
+
 @pytest.fixture
 def page(browser: Browser, site: Site) -> Iterator[Page]:
     """A fresh window; any message of the console, a policy violation above all, fails the test."""
-    context = browser.new_context(base_url=site.url, viewport={"width": 1400, "height": 900})
+    context = windows(browser, site, viewport={"width": 1400, "height": 900})
     window = context.new_page()
     said: list[str] = []
     window.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)

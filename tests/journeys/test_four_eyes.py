@@ -112,7 +112,7 @@ def test_the_fairness_figure_is_drawn_under_the_policy(site: Site, page: Page) -
 def test_the_console_works_without_javascript(site: Site, page: Page) -> None:
     browser = page.context.browser
     assert browser is not None
-    context = browser.new_context(base_url=site.url, java_script_enabled=False)
+    context = windows(browser, site, java_script_enabled=False)
     plain = context.new_page()
     sign_in(plain, site.bank, AUTHOR)
     plain.goto("/rules/score-670/edit/")

@@ -23,7 +23,7 @@ def window(browser: Browser, site: Site) -> Iterator[Open]:
 
     def opened(role: str) -> Page:
         if role not in held:
-            held[role] = browser.new_context(base_url=site.url, java_script_enabled=False)
+            held[role] = windows(browser, site, java_script_enabled=False)
             pages.sign_in_as(held[role], site.url, pages.client_of(site.bank, role))
         return held[role].new_page()
 
