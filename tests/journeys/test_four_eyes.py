@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from offers import roles
-from tests.journeys.conftest import Site, sign_in
+from tests.journeys.conftest import Site, sign_in, windows
 
 AUTHOR = f"{roles.RISK_APPROVER}-2"
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from offers import roles
 from tests.journeys import pages
-from tests.journeys.conftest import Site
+from tests.journeys.conftest import Site, windows
 
 Open = Callable[[str], Page]
 # What a person would fill into a field that must be filled, by its type.
