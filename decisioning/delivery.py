@@ -38,14 +38,20 @@ def present(choices: tuple[Choice, ...], request: DecisionRequest, known: Known,
     if case.reason:
         return Presented((), case.reason)
     live = {offer for offer, is_live in zip(plan.offers, case.live, strict=True) if is_live}
-    stopped = {target for scope, target in known.stops if scope == "arm"}
-    allowed = tuple(choice for choice in choices if choice.offer in live and choice.arm not in stopped)
+    out = {target for scope, target in known.stops if scope == "arm"}
+    out |= {choice.arm for choice in choices if _paused(choice.arm, plan)}
+    allowed = tuple(choice for choice in choices if choice.offer in live and choice.arm not in out)
     presented = worded(allowed, request, plan)
     if presented.shown:
         return presented
     met = {refusal.reason for refusal in case.refusals if refusal.offer in {choice.offer for choice in choices}}
     reason = next((code for code in ("STOPPED", "CAPPED") if code in met), "NO_ELIGIBLE_OFFER")
     return Presented((), reason)
+
+
+def _paused(arm: str, plan: Plan) -> bool:
+    """Whether the release in force has paused it since it was chosen."""
+    return arm in plan.release.arms and plan.release.arms[arm].paused
 
 
 def worded(choices: tuple[Choice, ...], request: DecisionRequest, plan: Plan) -> Presented:

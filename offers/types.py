@@ -64,7 +64,8 @@ class Mandate:
     """What people ask of an arm beside its merit, until `ends_at`: in every decision in which the arm competes its
     chance of rank 1 lies within the two shares. `learning_budget` is how often a day (UTC) the arm may be chosen while
     another has the better expected score; None leaves it open. Whoever holds one of `never_explore` (attributes of the
-    register whose uses include "shield") meets the arm only by its expected score."""
+    register whose uses include "shield") meets the arm only by its expected score, and no arm's maximum holds for her,
+    which would push what she is spared from on her."""
 
     min_share: float = 0.0
     max_share: float = 1.0

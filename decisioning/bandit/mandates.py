@@ -23,11 +23,19 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
+SLACK = 1e-9  # what shares and their sums may be off by; maximums that sum to no more beyond 1 leave nothing to choose
+_HALVINGS = 64
+
+
+class NoDistribution(ArithmeticError):
+    """Shares that do not sum to 1: nothing may be drawn from them, nor logged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked in one decision of its k competing arms, (k,) each: the bounds of each arm's chance of rank 1,
-    which arms are met only by their expected score, and which others have a learning budget."""
+    """What is asked in one decision of its k competing arms, (k,) each: the bounds of each arm's chance of rank 1 (no
+    maximum where the customer is spared from any of them), which arms are met only by their expected score, and which
+    others have a learning budget."""
 
     low: Floats
     high: Floats
@@ -58,10 +66,12 @@ def terms(
     if not found:
         return None
     low, high, (held, budgeted) = np.zeros(len(arms)), np.ones(len(arms)), np.zeros((2, len(arms)), dtype=np.bool_)
-    for place, mandate, name in found:
-        held[place] = shielded(mandate, attributes) or used_up(mandate, name, spent)
+    spared = np.array([shielded(mandate, attributes) for _, mandate, _ in found])
+    for (place, mandate, name), spare in zip(found, spared.tolist(), strict=True):
+        held[place] = spare or used_up(mandate, name, spent)
         low[place] = 0.0 if held[place] else mandate.min_share
-        high[place] = mandate.max_share
+        # What one arm may not have another gets: no maximum pushes a worse arm on a customer who is spared from it.
+        high[place] = 1.0 if spared.any() else mandate.max_share
         budgeted[place] = mandate.learning_budget is not None and not held[place]
     return Terms(low, high, held, budgeted)
 
@@ -92,6 +102,8 @@ def project_many(merit: ArrayLike, low: ArrayLike, high: ArrayLike, competing: M
     `low` and `high` are (k,) or (N, k), with 0 <= low <= high <= 1; `competing` (N, k) says who competes at all, None
     that everybody does. Where the bounds do not bind, a row is returned as it came. Bounds that no distribution keeps
     give way in proportion: minimums that sum to more than 1 are divided by their sum, and so are maximums of less.
+
+    Raises NoDistribution where what comes out is none, as from merits that are none.
     """
     p = np.asarray(merit, dtype=np.float64)
     there = np.ones(p.shape, dtype=np.bool_) if competing is None else competing
@@ -100,6 +112,8 @@ def project_many(merit: ArrayLike, low: ArrayLike, high: ArrayLike, competing: M
     binding = np.flatnonzero((there & ((p < least) | (p > most))).any(axis=1))
     if len(binding):
         result[binding] = _projected(p[binding], least[binding], most[binding], there[binding])
+        if not (np.abs(result[binding].sum(axis=1) - 1.0) <= SLACK).all():
+            raise NoDistribution("shares under the mandates do not sum to 1")
     return result
 
 
@@ -129,8 +143,27 @@ def _clipped(p: Floats, low: Floats, high: Floats) -> Floats:
         weight = np.where(free, p, 0.0)
         left = 1.0 - np.where(free, 0.0, clipped).sum(axis=1, keepdims=True)
         clipped = np.where(free, weight / weight.sum(axis=1, keepdims=True) * left, clipped)
-        clipped = np.where(utmost < 1.0, np.where(utmost > 0.0, high / utmost, p), clipped)
+        kept = (clipped >= low - SLACK) & (clipped <= high + SLACK)
+        missed = np.flatnonzero(~(kept.all(axis=1) & (np.abs(clipped.sum(axis=1) - 1.0) <= SLACK)))
+        if len(missed):
+            clipped[missed] = _halved(p[missed], low[missed], high[missed])
+        none = p / p.sum(axis=1, keepdims=True)
+        clipped = np.where(utmost <= 1.0 + SLACK, np.where(utmost > 0.0, high / utmost, none), clipped)
         return np.asarray(np.where(fewest > 1.0, low / fewest, clipped))
+
+
+def _halved(p: Floats, low: Floats, high: Floats) -> Floats:
+    """The same found by halving: slower, and not misled where chances lie twelve orders of magnitude apart, or where
+    the bounds leave hardly anything to choose."""
+    least, most = (
+        np.full((len(p), 1), np.log(PROBABILITY_FLOOR) - 2),
+        np.full((len(p), 1), 2 - np.log(PROBABILITY_FLOOR)),
+    )
+    for _ in range(_HALVINGS):
+        middle = (least + most) / 2
+        enough = np.clip(np.exp(middle) * p, low, high).sum(axis=1, keepdims=True) >= 1.0
+        least, most = np.where(enough, least, middle), np.where(enough, middle, most)
+    return np.asarray(np.clip(np.exp(most) * p, low, high))
 
 
 def _factor(p: Floats, low: Floats, high: Floats) -> Floats:

@@ -119,5 +119,7 @@ def _drop_stopped_arms(case: Case) -> None:
 def _fall_back(case: Case) -> None:
     placement = case.plan.release.placements.get(case.request.placement)
     arm = case.plan.release.arms.get(placement.fallback) if placement and placement.fallback else None
-    if arm and case.live[case.plan.position[arm.offer]] and ("arm", arm.key) not in case.known.stops:
+    if arm is None or arm.paused or ("arm", arm.key) in case.known.stops:
+        return
+    if case.live[case.plan.position[arm.offer]]:
         case.choices = (Choice(1, arm.key, arm.offer, 1.0),)

@@ -25,6 +25,7 @@ from decisioning.impact.scene import Scene
 from decisioning.plan import Plan
 from offers.conditions.grammar import Condition
 from offers.conditions.vectorise import CategoryColumn, Columns, NumberColumn, evaluate_many
+from offers.types import Mandate
 
 REASONS: Final = (
     "", "STOPPED", "NO_CONSENT", "SUPPRESSED", "NOT_NOW", "HOLDOUT", "CAPPED", "NO_ELIGIBLE_OFFER",
@@ -202,7 +203,9 @@ def capped(plan: Plan, people: People) -> tuple[Mask, Mask]:
 def _fallback(policy: Policy, scene: Scene) -> int | None:
     placement = policy.plan.release.placements.get(scene.placement)
     key = placement.fallback if placement else None
-    return None if key is None or ("arm", key) in policy.stops else policy.plan.arms.index(key)
+    if key is None or policy.plan.release.arms[key].paused or ("arm", key) in policy.stops:
+        return None
+    return policy.plan.arms.index(key)
 
 
 # --- Ranking -------------------------------------------------------------------------------------------------------
@@ -301,11 +304,17 @@ def _held(policy: Policy, people: People) -> Mask | None:
     for arm, mandate in policy.plan.mandates.items():
         if mandates.in_force(mandate, people.moment):
             held = np.zeros((len(people), len(policy.plan.arms)), dtype=bool) if held is None else held
-            held[:, arm] = mandates.used_up(mandate, policy.plan.arms[arm], policy.spent)
-            for name in mandate.never_explore:
-                column = people.columns.get(name)
-                held[:, arm] |= column.values != 0 if isinstance(column, NumberColumn) else True
+            held[:, arm] = _spared(mandate, people) | mandates.used_up(mandate, policy.plan.arms[arm], policy.spent)
     return held
+
+
+def _spared(mandate: Mandate, people: People) -> Mask:
+    """`mandates.shielded` of many customers (m,)."""
+    spared = np.zeros(len(people), dtype=bool)
+    for name in mandate.never_explore:
+        column = people.columns.get(name)
+        spared |= column.values != 0 if isinstance(column, NumberColumn) else True
+    return spared
 
 
 def _by_mandate(
@@ -329,8 +338,11 @@ def _bounds(policy: Policy, people: People, competing: Mask) -> tuple[Floats, Fl
     """The bounds (m, k) of each arm's chance of rank 1; those of an arm that does not compete are open."""
     low, high = np.zeros(competing.shape), np.ones(competing.shape)
     held = _held(policy, people)
+    spared = np.zeros(len(people), dtype=bool)
     for arm, mandate in policy.plan.mandates.items():
         if held is not None and mandates.in_force(mandate, people.moment):
             low[:, arm] = np.where(competing[:, arm] & ~held[:, arm], mandate.min_share, 0.0)
             high[:, arm] = np.where(competing[:, arm], mandate.max_share, 1.0)
+            spared |= competing[:, arm] & _spared(mandate, people)
+    high[spared] = 1.0
     return low, high

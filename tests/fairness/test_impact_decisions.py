@@ -201,6 +201,34 @@ def test_stops_and_mandates_hold_for_everybody_as_for_one(monkeypatch: pytest.Mo
     assert shares[1] > shares[0]
 
 
+def test_maximums_hold_for_everybody_but_whom_an_arm_spares() -> None:
+    now = timezone.now()
+    _bank(now, size=150)
+    arms = _live()["arm"]
+    mandates = {
+        "travel-plus/bold": {"max_share": 0.05}, "travel-plus/plain": {"max_share": 0.05},
+        "student/bold": {"never_explore": ["complaint_30d"]},
+    }  # fmt: skip
+    asked = [Item("arm", key, {**arms[key], "mandate": mandate}) for key, mandate in mandates.items()]
+    _agrees(_run(now, *asked), now)
+
+
+def test_a_fallback_that_is_paused_is_shown_to_nobody() -> None:
+    now = timezone.now()
+    _bank(now, Item("placement", "home", {"title": "Home", "fallback": "first-card/plain"}), size=150)
+    nobody = [
+        rule(f"closed-{key}", clause("debt_to_income", "<", 0), key)
+        for key in ("student", "travel-plus", "everyday-cash")
+    ]
+    arms = {
+        key: Item("arm", key, {**_live()["arm"][key], "paused": True})
+        for key in ("first-card/plain", "first-card/bold")
+    }
+    found = _run(now, *nobody, *arms.values())
+    _agrees(found, now)
+    assert not found.decided[1].shown.any()
+
+
 def test_everything_stopped_or_no_model_is_decided_alike() -> None:
     now = timezone.now()
     make_bank(60, now=now)
