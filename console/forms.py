@@ -50,6 +50,7 @@ class ApprovalForm(forms.Form):
     """An approval of exactly the content that was seen, now or for later (UTC)."""
 
     content_hash = forms.CharField(max_length=64)
+    evidence = forms.IntegerField(required=False)  # the one that was looked at
     comment = forms.CharField(max_length=2000, required=False)
     go_live_at = forms.DateTimeField(required=False)
 

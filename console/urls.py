@@ -63,6 +63,7 @@ pages: list[URLPattern | URLResolver] = [
     path("reviews/<int:change_id>/send-back/", reviews.send_back, name="review_send_back"),
     path("reviews/<int:change_id>/discuss/", reviews.discuss, name="review_discuss"),
     path("reviews/<int:change_id>/break-glass/", reviews.break_glass, name="review_break_glass"),
+    path("reviews/<int:change_id>/cancel/", reviews.cancel, name="review_cancel"),
     path("reviews/<int:change_id>/reopen/", reviews.reopen, name="review_reopen"),
     path("reviews/<int:change_id>/justify/", reviews.justify, name="review_justify"),
     path("reviews/<int:change_id>/submit/", reviews.submit, name="review_submit"),

@@ -122,7 +122,10 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
 def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:
     """What stands in the place of evidence where two people would not wait for it; says nothing of anybody."""
     _require_model(content)
-    empty: dict[str, Any] = {"format": FORMAT, "population": 0, "reach": []}
+    live = snapshot.live_row()
+    empty: dict[str, Any] = {
+        "format": FORMAT, "population": 0, "reach": [], "live_release": live.number if live else None,
+    }  # fmt: skip
     return _store(change, snapshot.content_hash(content), thresholds.Verdict.NOT_COMPUTED, empty, now)
 
 
@@ -291,7 +294,7 @@ def _store(
     with transaction.atomic():
         evidence = Evidence.objects.create(
             change=change, content_hash=change.content_hash, candidate_hash=candidate_hash, verdict=verdict.value,
-            population=content["population"], content=content, computed_at=now,
+            population=content["population"], content=content, computed_at=now, base=content["live_release"],
         )  # fmt: skip
         audit.record(
             actor="candor", action="evidence.computed", subject=f"change {change.pk}",

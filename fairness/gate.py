@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from decisioning import rebuild
 from decisioning.features import population
@@ -15,12 +16,13 @@ from decisioning.propensity import promotion
 from fairness import evidence
 from fairness.evidence import candidate_content
 from fairness.thresholds import Verdict
-from offers import approvals, audit, canonical, publishing, purposes, roles, snapshot
+from offers import approvals, audit, publishing, purposes, roles, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 
 HELD: Final = "release.held"
+PATIENCE: Final = timedelta(days=1)  # after its time, a change that could not go live does not do so by itself
 
 
 class NoEvidence(PermissionError):
@@ -31,12 +33,19 @@ class NotBroken(PermissionError):
     """Nobody beside the author and the checker broke the glass."""
 
 
+class Overtaken(ValueError):
+    """What was approved for later is not what it was."""
+
+
 class FairnessFailed(PermissionError):
     """The evidence fails, and nobody who may has justified the change."""
 
 
-def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "") -> Release:
-    """Approve a change and publish the release that it makes, all or nothing.
+def approve(
+    change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "", seen: int | None = None
+) -> Release:
+    """Approve a change and publish the release that it makes, all or nothing. `seen` is the evidence that the checker
+    looked at: another one is stale.
 
     Raises what offers.approvals.approve raises, NoEvidence, FairnessFailed, UnknownModel or OtherGroupVersion; nothing
     has happened then.
@@ -45,20 +54,24 @@ def approve(change_id: int, *, checker: User, content_hash: str, now: datetime, 
         publishing.lock()
         change = approvals.approve(change_id, checker=checker, content_hash=content_hash, now=now, comment=comment)
         content = candidate_content(change)
-        found = covering(change, content)
+        found = covering(change, content, seen)
         _require_fair(change, found)
         return _publish(change, found, content, now)
 
 
 def schedule(
-    change_id: int, *, checker: User, content_hash: str, go_live_at: datetime, now: datetime, comment: str = ""
-) -> ChangeRequest:
+    change_id: int, *, checker: User, content_hash: str, go_live_at: datetime, now: datetime, comment: str = "",
+    seen: int | None = None,
+) -> ChangeRequest:  # fmt: skip
     """Approve a change now, to be put live by `publish_due`. Raises what `approve` raises, and NotLater."""
     with transaction.atomic():
+        publishing.lock()
         change = approvals.approve(
             change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, go_live_at=go_live_at
         )
-        _require_fair(change, covering(change, candidate_content(change)))
+        content = candidate_content(change)
+        purposes.checked(0, content)
+        _require_fair(change, covering(change, content, seen))
     return change
 
 
@@ -77,7 +90,7 @@ def break_glass(change_id: int, *, checker: User, content_hash: str, now: dateti
         try:
             found = covering(change, content)
         except NoEvidence:
-            found = evidence.not_computed(change, content, now)
+            found = _not_known_to_fail(change, content, now)
         _require_fair(change, found)
         audit.record(
             actor=checker.get_username(), action="change.GLASS_BROKEN_LIVE", subject=f"change {change.pk}",
@@ -87,21 +100,31 @@ def break_glass(change_id: int, *, checker: User, content_hash: str, now: dateti
         return _publish(change, found, content, now)
 
 
+def _not_known_to_fail(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:
+    """In place of evidence. What was computed of this content before, on whichever release, may not fail."""
+    before = _computed(change).first()
+    if before:
+        _require_fair(change, before)
+    return evidence.not_computed(change, content, now)
+
+
 def publish_due(now: datetime) -> list[int]:
     """Publish what was approved for a moment that has come, each by itself, in the order of those moments.
 
-    The catalogue may have moved since. Returns the changes whose evidence has to be computed again before they go live;
-    what fails by now, or no longer fits the catalogue, is held.
+    The catalogue may have moved since. Returns the changes whose evidence has to be computed again before they go live.
+    What fails by now, no longer fits the catalogue, or has lost its approver, is held, and never goes live by itself.
     """
     due = ChangeRequest.objects.filter(status=ChangeRequest.Status.APPROVED, go_live_at__lte=now, release__isnull=True)
     uncovered = []
-    for pk in due.order_by("go_live_at", "pk").values_list("pk", flat=True):
+    for change in due.order_by("go_live_at", "pk").defer("items"):
+        if held_because(change):
+            continue
         try:
-            _publish_due(pk, now)
+            _publish_due(change.pk, now)
         except NoEvidence:
-            uncovered.append(pk)
-        except (FairnessFailed, LookupError, ValueError) as refusal:
-            _hold(pk, str(refusal), now)
+            uncovered.append(change.pk)
+        except (FairnessFailed, roles.NotAllowed, LookupError, ValueError) as refusal:
+            hold(change.pk, str(refusal), now)
     return uncovered
 
 
@@ -111,6 +134,11 @@ def _publish_due(change_id: int, now: datetime) -> None:
         change = approvals.locked(change_id)
         if not approvals.is_scheduled(change):
             return
+        assert change.go_live_at is not None
+        if now - change.go_live_at > PATIENCE:
+            raise Overtaken("its time passed more than a day ago")
+        approvals.require_still_signed(change)
+        _require_untouched(change)
         content = candidate_content(change)
         purposes.checked(0, content)
         found = covering(change, content)
@@ -118,13 +146,21 @@ def _publish_due(change_id: int, now: datetime) -> None:
         _publish(change, found, content, now)
 
 
-def _hold(change_id: int, reason: str, now: datetime) -> None:
-    """Say once that a change did not go live when it was due, and why."""
-    subject, said = f"change {change_id}", {"reason": reason}
+def _require_untouched(change: ChangeRequest) -> None:
+    """What it replaces must stand as its approver saw it: nothing approved in between is overwritten unseen."""
+    live = snapshot.live_row()
+    then = Release.objects.filter(number=change.approved_on or 0).first()
+    before, today = (row.content if row else snapshot.EMPTY for row in (then, live))
+    for item in change.items:
+        kind, key = item["kind"], item["key"]
+        if before.get(kind, {}).get(key) != today.get(kind, {}).get(key):
+            raise Overtaken(f"{kind} {key} was changed after this was approved: propose it anew")
+
+
+def hold(change_id: int, reason: str, now: datetime) -> None:
+    """A change that was due does not go live; whoever wants it proposes it anew."""
     with transaction.atomic():
-        last = AuditEvent.objects.filter(subject=subject, action=HELD).first()
-        if last is None or last.detail != canonical.dumps(said).decode():
-            audit.record(actor="candor", action=HELD, subject=subject, detail=said, now=now)
+        audit.record(actor="candor", action=HELD, subject=f"change {change_id}", detail={"reason": reason}, now=now)
 
 
 def held_because(change: ChangeRequest) -> str:
@@ -144,25 +180,39 @@ def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, 
     return release
 
 
-def covering(change: ChangeRequest, content: snapshot.Content) -> Evidence:
-    """The newest evidence on exactly this change making exactly this content. Raises NoEvidence."""
-    computed = Evidence.objects.filter(change=change, content_hash=change.content_hash)
-    computed = computed.exclude(verdict=Verdict.NOT_COMPUTED)
-    found = computed.filter(candidate_hash=snapshot.content_hash(content)).first()
+def covering(change: ChangeRequest, content: snapshot.Content, seen: int | None = None) -> Evidence:
+    """The newest evidence on exactly this change making exactly this content from the release that is live now.
+
+    Raises NoEvidence, and StaleContent where it is not the evidence `seen`.
+    """
+    live = snapshot.live_row()
+    computed = _computed(change)
+    found = computed.filter(candidate_hash=snapshot.content_hash(content), base=live.number if live else None).first()
     if found is None and computed.exists():
         raise NoEvidence("the catalogue changed after the evidence was computed: compute it again")
     if found is None:
         raise NoEvidence("there is no evidence on this change yet: compute it first")
     if not found.population and population.size():
         raise NoEvidence("the evidence was computed before there were customers: compute it again")
+    if seen not in (None, found.pk):
+        raise approvals.StaleContent("its effect was computed anew after you looked at it; read it again")
     return found
 
 
+def _computed(change: ChangeRequest) -> QuerySet[Evidence]:
+    """On this content, the newest first."""
+    rows = Evidence.objects.filter(change=change, content_hash=change.content_hash)
+    return rows.exclude(verdict=Verdict.NOT_COMPUTED)
+
+
 def _require_fair(change: ChangeRequest, found: Evidence) -> None:
-    """A failing verdict takes a third person: neither the author nor the checker can justify it."""
+    """A failing verdict takes a third person, who signed what fails here: the same candidate on the same release."""
     if not Verdict(found.verdict).blocks:
         return
-    if change.justified_by_id in (None, change.author_id, change.checker_id) or not change.justification.strip():
+    signed = change.justified_evidence
+    about = signed and (signed.candidate_hash, signed.base) == (found.candidate_hash, found.base)
+    third = change.justified_by_id not in (None, change.author_id, change.checker_id)
+    if not (about and third and change.justification.strip()):
         raise FairnessFailed(
             "the evidence fails: a compliance officer who neither wrote nor checks this change must justify it first"
         )

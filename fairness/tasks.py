@@ -38,8 +38,11 @@ def publish_due() -> None:
     once for each release."""
     live = Release.objects.order_by("-number").values_list("published_at", flat=True).first()
     for change_id in gate.publish_due(timezone.now()):
-        if not Job.objects.filter(kind=evidence_job(change_id), started_at__gte=live).exists():
+        job = Job.objects.filter(kind=evidence_job(change_id), started_at__gte=live).order_by("-id").first()
+        if job is None:
             compute_evidence.delay(change_id)
+        elif job.status == Job.Status.FAILED:
+            gate.hold(change_id, f"its effect could not be computed: {job.message}"[:500], timezone.now())
 
 
 @shared_task(queue="fairness")

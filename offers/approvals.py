@@ -4,13 +4,15 @@ only records; what an approval makes live is decided by fairness.gate."""
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.contrib.auth.models import User
 
 from offers import audit, catalog, roles, snapshot
-from offers.models import ChangeRequest, Comment, Release
+from offers.models import ChangeRequest, Comment, Evidence, Release
 
 Status = ChangeRequest.Status
+FAILS: Final = "fail"  # the verdict that a signature must answer; see fairness.thresholds.Verdict
 
 
 class SelfApproval(PermissionError):
@@ -27,6 +29,10 @@ class WrongStatus(ValueError):
 
 class NoReason(ValueError):
     """Rejecting, sending back, justifying and breaking the glass take a reason in words."""
+
+
+class NothingFails(ValueError):
+    """There is nothing that a justification could be about."""
 
 
 class NotLater(ValueError):
@@ -75,12 +81,14 @@ def _own(change: ChangeRequest, author: User) -> None:
         raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
 
 
-_SIGNATURES = ("justification", "justified_by", "broken_by", "broken_because")
+_APPROVAL = ("checker", "checked_at", "approved_hash", "approved_on", "comment", "go_live_at")
+_SIGNATURES = ("justification", "justified_by", "justified_evidence", "broken_by", "broken_because")
 
 
 def _to_draft(change: ChangeRequest) -> None:
     change.status = Status.DRAFT
-    change.justification, change.justified_by, change.broken_by, change.broken_because = "", None, None, ""
+    change.justification, change.justified_by, change.justified_evidence = "", None, None
+    change.broken_by, change.broken_because = None, ""
 
 
 def submit(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
@@ -104,6 +112,30 @@ def withdraw(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
     change.save(update_fields=["status"])
     _record(change, "withdrawn", author, now)
     return change
+
+
+def cancel(change_id: int, *, checker: User, reason: str, now: datetime) -> ChangeRequest:
+    """Whoever may approve it takes back what is approved for later and not live yet.
+
+    Raises NotAllowed, SelfApproval, WrongStatus or NoReason.
+    """
+    change = locked(change_id)
+    if not is_scheduled(change):
+        raise WrongStatus("this change does not wait for its time")
+    _checker(change, checker, "approve")
+    if not reason.strip():
+        raise NoReason("say why, so that the author can act on it")
+    change.status = Status.WITHDRAWN
+    change.save(update_fields=["status"])
+    _record(change, "cancelled", checker, now, reason.strip())
+    return change
+
+
+def require_still_signed(change: ChangeRequest) -> None:
+    """Raises NotAllowed where whoever approved it for later may not do so any more."""
+    assert change.checker is not None
+    for kind in sorted(kinds_to_check(change)):
+        roles.require(change.checker, f"approve:{kind}")
 
 
 def reopen(change_id: int, *, author: User, now: datetime) -> ChangeRequest:
@@ -172,11 +204,15 @@ def approve(
     change = locked(change_id)
     _expect(change, Status.SUBMITTED)
     _checker(change, checker, "approve")
+    if checker.pk == change.broken_by_id:
+        raise SelfApproval(f"{checker.get_username()} broke the glass, so somebody else must approve it")
     if content_hash != change.content_hash:
         raise StaleContent("the content changed after you looked at it; read it again")
+    live = snapshot.live_row()
     change.status, change.checker, change.checked_at = Status.APPROVED, checker, now
     change.approved_hash, change.comment, change.go_live_at = content_hash, comment, go_live_at
-    change.save(update_fields=["status", "checker", "checked_at", "approved_hash", "comment", "go_live_at"])
+    change.approved_on = live.number if live else None
+    change.save(update_fields=[*_APPROVAL, "status"])
     _record(change, "approved", checker, now, comment)
     return change
 
@@ -206,7 +242,10 @@ def _turn_down(change_id: int, status: Status, action: str, checker: User, reaso
 
 
 def justify(change_id: int, *, officer: User, justification: str, now: datetime) -> ChangeRequest:
-    """A compliance officer's signed business justification for a change whose evidence fails."""
+    """A compliance officer's signed business justification of the newest evidence, which fails.
+
+    Raises NotAllowed, SelfApproval, WrongStatus, NoReason or NothingFails.
+    """
     change = locked(change_id)
     _expect(change, Status.SUBMITTED)
     roles.require(officer, "justify")
@@ -214,7 +253,10 @@ def justify(change_id: int, *, officer: User, justification: str, now: datetime)
         raise SelfApproval(f"{officer.get_username()} wrote this change, so somebody else must justify it")
     if not justification.strip():
         raise NoReason("a justification names the business need and the alternatives that were considered")
-    change.justification, change.justified_by = justification, officer
-    change.save(update_fields=["justification", "justified_by"])
+    found = Evidence.objects.filter(change=change, content_hash=change.content_hash).first()
+    if found is None or found.verdict != FAILS:
+        raise NothingFails("there is no failing evidence on this content: nothing is to be justified")
+    change.justification, change.justified_by, change.justified_evidence = justification, officer, found
+    change.save(update_fields=["justification", "justified_by", "justified_evidence"])
     _record(change, "justified", officer, now, justification)
     return change

@@ -107,6 +107,10 @@ class ChangeRequest(models.Model):
     # A compliance officer's business justification, without which a failing verdict blocks approval.
     justification = models.TextField(blank=True)
     justified_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    # The evidence that was justified: another candidate, or another live release, takes another signature.
+    justified_evidence = models.ForeignKey("offers.Evidence", on_delete=models.PROTECT, null=True, related_name="+")
+    # The release that was live when it was approved: what a later one changed of its items is not overwritten.
+    approved_on = models.PositiveIntegerField(null=True)
     # Approved now, published then; None publishes with the approval.
     go_live_at = models.DateTimeField(null=True)
     # Break-glass: the first of two people who put a change live without waiting for its evidence, and why.
@@ -160,6 +164,7 @@ class Evidence(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="evidence")
     content_hash = models.CharField(max_length=64)  # of the change
     candidate_hash = models.CharField(max_length=64)  # of the release that approval would make
+    base = models.PositiveIntegerField(null=True)  # the live release that it was compared with; None before the first
     verdict = models.CharField(max_length=20)
     population = models.PositiveBigIntegerField()
     content = models.JSONField()

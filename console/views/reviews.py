@@ -141,9 +141,10 @@ def _evidence(change: ChangeRequest) -> dict[str, Any]:
     rows = Evidence.objects.filter(change=change, content_hash=change.content_hash)
     row = rows.exclude(verdict=Verdict.NOT_COMPUTED).first()
     in_review = change.status == Status.SUBMITTED
-    stale = bool(row and in_review and row.candidate_hash != snapshot.content_hash(candidate_content(change)))
+    stale = bool(row and in_review and not _covers(row, change))
     return {
         "evidence": shown(row) if row else None,
+        "evidence_id": row.pk if row else None,
         "stale": stale,
         "computing": in_review and row is None,
         "job": computing(change),
@@ -152,15 +153,22 @@ def _evidence(change: ChangeRequest) -> dict[str, Any]:
     }
 
 
+def _covers(row: Evidence, change: ChangeRequest) -> bool:
+    """Whether the gate would take it now: on the live release, for the content that approval would make."""
+    live = Release.objects.order_by("-number").values_list("number", flat=True).first()
+    return row.base == live and row.candidate_hash == snapshot.content_hash(candidate_content(change))
+
+
 def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -> dict[str, bool]:
     """Which buttons stand on the page; the domain decides again when one is pressed."""
     own, status = change.author_id == person.pk, change.status
     submitted = status == Status.SUBMITTED
     checks = submitted and not own and approvals.may_check(change, person)
     failing = bool(evidence) and evidence is not None and Verdict(evidence["verdict"]).blocks
+    broke = change.broken_by_id == person.pk
     breaks = submitted and not own and evidence is None and roles.may(person, "break_glass")
     return {
-        "approve": checks and evidence is not None and (not failing or change.justified_by_id not in (None, person.pk)),
+        "approve": checks and not broke and evidence is not None and (not failing or _signed(change, person)),
         "break_glass": breaks and change.broken_by_id is None,
         "break_through": breaks and checks and change.broken_by_id not in (None, person.pk),
         "reject": checks,
@@ -169,8 +177,14 @@ def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -
         "submit": own and status == Status.DRAFT,
         "reopen": own and submitted,
         "withdraw": own and (status in (Status.DRAFT, Status.SUBMITTED) or approvals.is_scheduled(change)),
+        "cancel": not own and approvals.is_scheduled(change) and approvals.may_check(change, person),
         "discuss": roles.may(person, "discuss"),
     }
+
+
+def _signed(change: ChangeRequest, person: User) -> bool:
+    """Whether a third person has justified what fails; the gate looks closer."""
+    return change.justified_by_id not in (None, person.pk) and change.justified_evidence_id is not None
 
 
 def _why_not(change: ChangeRequest, person: User, seen: dict[str, Any]) -> str:
@@ -240,7 +254,7 @@ def approve(request: SignedInRequest, change_id: int) -> HttpResponse:
     def act() -> str:
         signed: dict[str, Any] = {
             "checker": request.user, "content_hash": given["content_hash"], "now": timezone.now(),
-            "comment": given["comment"],
+            "comment": given["comment"], "seen": given["evidence"],
         }  # fmt: skip
         if given["go_live_at"]:
             gate.schedule(change_id, go_live_at=given["go_live_at"], **signed)
@@ -281,6 +295,18 @@ def break_glass(request: SignedInRequest, change_id: int) -> HttpResponse:
         return f"Live as release {release.number}, without evidence, which is computed now. The audit trail shouts it."
 
     return _step(request, change_id, through if second else first, reason=reason)
+
+
+@require_POST
+@allowed("see:reviews")
+def cancel(request: SignedInRequest, change_id: int) -> HttpResponse:
+    reason = _reason(request)
+
+    def act() -> str:
+        approvals.cancel(change_id, checker=request.user, reason=reason, now=timezone.now())
+        return "Cancelled: it does not go live."
+
+    return _step(request, change_id, act, reason=reason)
 
 
 @require_POST

@@ -247,9 +247,10 @@ def _model(name: str, sha256: str, status: str = "challenger") -> None:
 
 def _evidence(change: ChangeRequest) -> None:
     """As the evidence of a model that was really computed would stand there."""
+    live = snapshot.live_row()
     Evidence.objects.create(
         change=change, content_hash=change.content_hash, verdict="pass", population=0, content={}, computed_at=NOW,
-        candidate_hash=snapshot.content_hash(evidence.candidate_content(change)),
+        candidate_hash=snapshot.content_hash(evidence.candidate_content(change)), base=live.number if live else None,
     )  # fmt: skip
 
 
