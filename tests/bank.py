@@ -88,7 +88,7 @@ def publish(content: catalogue.Content) -> Release:
     with transaction.atomic():
         evidence = Evidence.objects.create(
             change=change, content_hash=change.content_hash, candidate_hash=snapshot.content_hash(candidate),
-            verdict="pass", population=0, content={}, computed_at=now,
+            verdict="pass", population=0, content={}, computed_at=now, base=live.number if live else None,
         )  # fmt: skip
         checker = person("checker", roles.RISK_APPROVER, roles.COMPLIANCE, roles.MODEL_RISK)
         approved = approvals.approve(change.pk, checker=checker, content_hash=change.content_hash, now=now)
