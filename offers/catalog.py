@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 
-from offers import audit, canonical, channels, golden, roles, terms
+from offers import audit, canonical, channels, golden, roles, storable, terms
 from offers.conditions.grammar import Clause, Combination, Condition, Fault, InvalidCondition, parse
 from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import OFFER_FACTS, STATES
 from offers.types import CHANNELS
 
-_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}$"}
-_ARM_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}/[a-z0-9][a-z0-9-]{0,58}$"}
+_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}\Z"}
+_ARM_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}/[a-z0-9][a-z0-9-]{0,58}\Z"}
 _WORDS = {"type": "string", "minLength": 1, "maxLength": 600}
 _TITLE = {"type": "string", "minLength": 1, "maxLength": 200}
-_DATE_TIME = {"type": ["string", "null"], "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$"}
+_DATE_TIME = {
+    "type": ["string", "null"],
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$",
+    "format": "date-time",
+}
 _FACTS = {
     "type": "object",
     "propertyNames": {"enum": sorted(OFFER_FACTS)},
@@ -31,6 +35,15 @@ _COUNT = {"type": "integer", "minimum": 0, "maximum": 1000}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
+_FORMATS = FormatChecker(formats=["date"])
+
+
+@_FORMATS.checks("date-time", raises=(ValueError, OverflowError))
+def _is_moment(value: object) -> bool:
+    """A moment that the calendar has, in UTC too, as every page shows it."""
+    return not isinstance(value, str) or datetime.fromisoformat(value).astimezone(UTC) is not None
+
+
 def _schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Draft202012Validator:
     return Draft202012Validator(
         {
@@ -38,7 +51,8 @@ def _schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = No
             "properties": {**required, **(optional or {})},
             "required": sorted(required),
             "additionalProperties": False,
-        }
+        },
+        format_checker=_FORMATS,
     )
 
 
@@ -226,17 +240,20 @@ class Item:
 
 def faults_of(item: Item) -> list[Fault]:
     """Everything wrong with one item by itself, with paths such as `/rule/age-21/when/all/0`."""
-    root = f"/{item.kind}/{item.key}"
+    root = f"/{item.kind}/{storable.escaped(item.key)}"
     if item.kind not in KINDS:
         return [Fault(root, "unknown_kind", f"there is no kind {item.kind}; kinds are {', '.join(KINDS)}")]
     key_schema = (
-        _ARM_KEY if item.kind in ("arm", "creative") else {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]{0,58}$"}
+        _ARM_KEY if item.kind in ("arm", "creative") else {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]{0,58}\Z"}
     )
     faults = [
         Fault(root, "invalid_key", error.message) for error in Draft202012Validator(key_schema).iter_errors(item.key)
     ]
     if item.content is None:
         return faults
+    unheld = list(storable.faults(item.content, root))
+    if unheld:
+        return faults + unheld
     for error in SCHEMAS[item.kind].iter_errors(item.content):
         path = "".join(f"/{part}" for part in error.absolute_path)
         faults.append(Fault(root + path, str(error.validator), error.message))

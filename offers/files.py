@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from offers import snapshot
+from offers import snapshot, storable
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
 from offers.models import KINDS
@@ -43,21 +43,31 @@ def imported(files: Mapping[str, bytes], live: snapshot.Content) -> list[Item]:
     if sum(map(len, files.values())) > MOST_BYTES:
         raise InvalidContent([Fault("/", "too_large", f"a catalogue has at most {MOST_BYTES // 1_000_000} MB")])
     for path, content in sorted(files.items()):
-        kind, _, name = path.partition("/")
         if path == ABOUT:
             continue
-        if kind not in KINDS or PurePosixPath(name).suffix != ".json":
-            faults.append(Fault(f"/{path}", "unknown_file", f"a file is KIND/KEY.json, with {', '.join(KINDS)}"))
-            continue
-        try:
-            value = json.loads(content)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            faults.append(Fault(f"/{path}", "no_json", str(error)))
-            continue
-        if not isinstance(value, dict):
-            faults.append(Fault(f"/{path}", "no_json", "an item is an object"))
-            continue
-        wanted[kind][name.removesuffix(".json")] = value
+        found = _read(path, content)
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            wanted[found.kind][found.key] = found.content
     if faults:
         raise InvalidContent(faults)
     return snapshot.between(live, wanted)
+
+
+def _read(path: str, content: bytes) -> Item | Fault:
+    """The item of one file, or why it is none."""
+    kind, _, name = path.partition("/")
+    place = f"/{storable.escaped(path)}"
+    if kind not in KINDS or PurePosixPath(name).suffix != ".json":
+        return Fault(place, "unknown_file", f"a file is KIND/KEY.json, with {', '.join(KINDS)}")
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        return Fault(place, "no_json", "it is nested too deeply")
+    except ValueError as error:  # no UTF-8, no JSON, or a whole number of thousands of digits
+        return Fault(place, "no_json", str(error))
+    if not isinstance(value, dict):
+        return Fault(place, "no_json", "an item is an object")
+    odd = next(storable.faults(value, place), None)
+    return odd or Item(kind, name.removesuffix(".json"), value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -19,12 +20,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One golden test and what the rule answers to it now."""
+    """One golden test and what the rule answers to it now; None, with the faults, of a customer whom nobody can be."""
 
     name: str
     customer: Mapping[str, Any]
     expect: Answer
-    answer: Answer
+    answer: Answer | None
+    faults: tuple[Fault, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -32,8 +34,14 @@ class Tested:
 
 
 def run(when: Condition, tests: Sequence[Mapping[str, Any]]) -> list[Tested]:
-    """Every test against the requirement of a rule (offers.snapshot.requirement)."""
-    return [Tested(test["name"], test["customer"], test["expect"], answer_of(when, test["customer"])) for test in tests]
+    """Every test against the requirement of a rule (offers.catalog.requirement)."""
+    return [_tested(when, test) for test in tests]
+
+
+def _tested(when: Condition, test: Mapping[str, Any]) -> Tested:
+    customer = test["customer"]
+    faults = tuple(_malformed(customer, ""))
+    return Tested(test["name"], customer, test["expect"], None if faults else answer_of(when, customer), faults)
 
 
 def answer_of(when: Condition, customer: Mapping[str, Any]) -> Answer:
@@ -59,7 +67,9 @@ def _malformed(customer: Mapping[str, Any], path: str) -> Iterator[Fault]:
         except (ProtectedAttribute, UnknownAttribute) as refused:
             yield Fault(f"{path}/{name}", "unknown_attribute", str(refused))
         else:
-            if not _is_of(declared, value):
+            if isinstance(value, float) and not math.isfinite(value):
+                yield Fault(f"{path}/{name}", "wrong_type", f"{declared.meaning} is finite")
+            elif not _is_of(declared, value):
                 yield Fault(f"{path}/{name}", "wrong_type", f"{declared.meaning} is a {declared.type}")
 
 

@@ -175,3 +175,17 @@ def test_an_older_release_still_reads_so_that_its_decisions_replay() -> None:
     release = snapshot.read(1, content("invitation"))
     assert compile_release(release, None).rules
     assert {misuse.offer for misuse in purposes.misuses(release)} == {"offer-0", "offer-1", "offer-2", "all-cards"}
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_no_customer_has_a_number_without_end(value: float) -> None:
+    (fault,) = golden.faults_of(
+        parse(SCORE), [{"name": "x", "customer": {"credit_score": value}, "expect": "eligible"}], ""
+    )
+    assert (fault.path, fault.message) == ("/0/customer/credit_score", "credit score is finite")
+
+
+@pytest.mark.parametrize("customer", [{"gender": "female"}, {"nonsense": 3}, {"credit_score": "abc"}])
+def test_a_test_of_nobody_is_not_run_and_says_why(customer: dict[str, Any]) -> None:
+    (tested,) = golden.run(parse(SCORE), [{"name": "x", "customer": customer, "expect": "eligible"}])
+    assert (tested.answer, tested.passed, len(tested.faults)) == (None, False, 1)
