@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from fairness.thresholds import Verdict
 from offers import roles
@@ -19,7 +19,8 @@ def changes_waiting_for(person: User) -> QuerySet[ChangeRequest]:
     submitted = ChangeRequest.objects.filter(status=ChangeRequest.Status.SUBMITTED)
     mine = Q(kind__in=kinds_to_approve(person))
     if roles.may(person, "justify"):
-        verdicts = Evidence.objects.filter(change=OuterRef("pk"), content_hash=OuterRef("content_hash")).order_by("-id")
-        failing = Subquery(verdicts.values("verdict")[:1])
-        mine |= Q(justification="", pk__in=submitted.annotate(last=failing).filter(last=Verdict.FAIL).values("pk"))
+        computed = Evidence.objects.filter(change=OuterRef("pk"), content_hash=OuterRef("content_hash")).order_by("-id")
+        newest = {name: Subquery(computed.values(field)[:1]) for name, field in (("said", "verdict"), ("last", "pk"))}
+        failing = submitted.annotate(**newest).filter(said=Verdict.FAIL).exclude(justified_evidence=F("last"))
+        mine |= Q(pk__in=failing.values("pk"))
     return submitted.filter(mine).exclude(author=person)

@@ -197,6 +197,8 @@ def _why_not(change: ChangeRequest, person: User, seen: dict[str, Any]) -> str:
         return "Your role does not approve changes of this kind."
     if seen["evidence"] is None:
         return "Its effect is not computed yet."
+    if change.broken_by_id == person.pk:
+        return "You broke the glass, so somebody else must approve it."
     if Verdict(seen["evidence"]["verdict"]).blocks and change.justified_by_id is None:
         return "Fair lending fails: the author edits it, or a compliance officer justifies it."
     return ""
