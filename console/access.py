@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -33,6 +33,16 @@ def read_roles(person: User) -> None:
     prefetch_related_objects([person], "groups")
 
 
+def _given(request: HttpRequest) -> Iterator[str]:
+    """Every text of a request that a view may read: the address, the fields and the names of files."""
+    yield request.path
+    for fields in (request.GET, request.POST):
+        for name, values in fields.lists():
+            yield from (name, *map(str, values))
+    for field, given in request.FILES.lists():
+        yield from (field, *(file.name or "" for file in given))
+
+
 def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Open a view to whoever may take `action` of offers.roles (None: to everybody who is signed in).
 
@@ -43,7 +53,7 @@ def allowed(action: str | None = None) -> Callable[[View[P]], Callable[..., Http
         @wraps(view)
         def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             read_roles(request.user)
-            if "\0" in request.path or any("\0" in value for _, values in request.GET.lists() for value in values):
+            if any("\0" in text for text in _given(request)):
                 raise BadRequest("Postgres holds no NUL, so nothing is named with one.")
             try:
                 if action is not None:

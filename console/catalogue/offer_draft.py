@@ -26,6 +26,7 @@ from console.catalogue.offer_forms import (
     products,
 )
 from console.forms import ProposalForm
+from console.whole_number import whole_number
 from console.wording import terms as price
 from offers import terms
 from offers.models import Offer
@@ -93,7 +94,7 @@ class Draft:
             moved = {}
             for name, values in self.posted.get(step, {}).items():
                 place, dash, rest = name.removeprefix("m").partition("-")
-                at = int(place) if name.startswith("m") and dash and place.isdecimal() else 0
+                at = (whole_number(place) if name.startswith("m") and dash else None) or 0
                 if at != number:
                     moved[f"m{at - 1}-{rest}" if at > number else name] = values
             self.posted[step] = moved

@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from offers.conditions.grammar import KNOWN_OPERATORS, OPERATORS, Fault, Operator
+from offers.conditions.grammar import KNOWN_OPERATORS, MAX_DEPTH, OPERATORS, Fault, Operator
 from offers.register import ATTRIBUTES, GROUPS, Attribute, Use, attributes
 
 Tree = dict[str, Any]
@@ -71,7 +71,8 @@ def attribute_choices(use: Use) -> list[tuple[str, list[tuple[str, str]]]]:
 def read(posted: Mapping[str, str], path: str = "0") -> Tree:
     """The tree that was posted. A value that cannot be read stays a text, for the grammar to refuse by name."""
     joiner = posted.get(f"c.{path}.joiner")
-    if joiner in ("all", "any", "none"):
+    # One group more than the grammar takes, for it to say so; what is nested beyond that nobody has written here.
+    if joiner in ("all", "any", "none") and path.count("-") <= MAX_DEPTH:
         return {joiner: [read(posted, part) for part in _parts(posted, path)]}
     name = posted.get(f"c.{path}.attribute", _FIRST)
     declared = ATTRIBUTES.get(name, ATTRIBUTES[_FIRST])
@@ -83,7 +84,9 @@ def read(posted: Mapping[str, str], path: str = "0") -> Tree:
 
 def _parts(posted: Mapping[str, str], path: str) -> list[str]:
     places = {
-        int(found[1]) for name in posted if (found := re.match(rf"c\.{re.escape(path)}-(\d+)[.-]", name)) is not None
+        int(found[1])
+        for name in posted
+        if (found := re.match(rf"c\.{re.escape(path)}-(\d{{1,4}})[.-]", name)) is not None
     }
     return [f"{path}-{place}" for place in sorted(places)]
 
@@ -121,7 +124,7 @@ def number_of(text: str) -> float | int | str:
 def edited(tree: Tree, command: str) -> Tree:
     """The tree after one command: "clause:PATH" and "group:PATH" add to a group, "remove:PATH" takes a node away."""
     verb, _, path = command.partition(":")
-    if not re.fullmatch(r"0(-\d+)*", path):
+    if not re.fullmatch(r"0(-\d{1,4})*", path):
         return tree
     tree, places = deepcopy(tree), [int(place) for place in path.split("-")[1:]]
     if verb == "remove" and places:

@@ -198,7 +198,7 @@ def initial(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def tests_of(posted: Mapping[str, str]) -> list[dict[str, Any]]:
     """The golden tests that were posted, as content. What cannot be read stays a text, to be refused by name."""
-    places = sorted({int(found[1]) for name in posted if (found := re.match(r"t\.(\d+)\.", name))})
+    places = sorted({int(found[1]) for name in posted if (found := re.match(r"t\.(\d{1,4})\.", name))})
     rows = [{part: posted.get(f"t.{place}.{part}", "") for part in ("name", "customer", "expect")} for place in places]
     return [
         {"name": row["name"].strip() or f"test {place}", "customer": customer_of(row["customer"]),

@@ -88,11 +88,16 @@ def _test_row(place: int, test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tested_row(test: Tested) -> dict[str, Any]:
-    """One golden test in words."""
+    """One golden test in words; as it was typed, with its faults, where nobody can be this customer."""
+    known = customer_text(test.customer) if test.faults else _customer_words(test.customer)
     return {
-        "name": test.name, "expect": test.expect, "answer": test.answer, "passed": test.passed,
-        "words": ", ".join(_known_words(name, value) for name, value in test.customer.items()),
+        "name": test.name, "expect": test.expect, "answer": test.answer, "passed": test.passed, "words": known,
+        "faults": [fault.message for fault in test.faults],
     }  # fmt: skip
+
+
+def _customer_words(customer: Mapping[str, Any]) -> str:
+    return ", ".join(_known_words(name, value) for name, value in customer.items())
 
 
 def _known_words(name: str, value: Any) -> str:

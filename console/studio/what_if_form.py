@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -15,6 +17,9 @@ from offers.register import ATTRIBUTES
 from offers.snapshot import Content
 
 _NO_CAP: Final = 10.0  # the highest cap that the schema knows, which no boost exceeds alone
+_PLACES: Final = 9  # of the finest step of a slider
+_MOST: Final = 1e9  # a number that a slider can stand at
+_EXACT: Final = 2**53  # below it every whole number is a float of its own
 _SHARES: Final = ("min_share", "max_share")
 _CAPS: Final = ("decisions_per_day", "decisions_per_week", "same_offer_per_week")
 
@@ -26,27 +31,38 @@ class Range(forms.NumberInput):
     template_name = "django/forms/widgets/number.html"
 
 
-def _slider(label: str, low: float, high: float, step: float, help_text: str = "") -> forms.FloatField:
-    return forms.FloatField(
-        label=label, min_value=low, max_value=high, step_size=step, required=False, widget=Range, help_text=help_text
-    )
+def _slider(low: float, high: float, step: str, *, label: str, help_text: str = "") -> forms.FloatField:
+    """`low` and `high` are the schema's own bounds. How finely it moves is no validation: what is live may lie between
+    two steps."""
+    field = forms.FloatField(
+        label=label, min_value=low, max_value=high, required=False, widget=Range, help_text=help_text
+    )  # fmt: skip
+    field.widget.attrs["step"] = step
+    return field
+
+
+def _cap(label: str, usual: int) -> forms.IntegerField:
+    """A count, of which `usual` is the most that its slider shows unless the live one is higher."""
+    field = forms.IntegerField(label=label, min_value=0, max_value=1000, required=False, widget=Range)
+    field.widget.attrs["max"] = usual
+    return field
 
 
 class WhatIfForm(forms.Form):
     """Unbound it stands at the live release; what was typed for another offer, arm or clause than is chosen now does
     not count, which the hidden fields tell."""
 
-    propensity_weight = _slider("Weight of the propensity", 0, 1, 0.05, "The rest is the bandit's.")
-    value_exponent = _slider("Weight of an offer's value", 0, 2, 0.1, "0 ranks by interest alone.")
-    boost_cap = _slider("Boosts together at most", 1, _NO_CAP, 0.1, "At 10 there is no cap.")
-    decisions_per_day = _slider("Offers a customer and day", 0, 20, 1)
-    decisions_per_week = _slider("Offers a customer and week", 0, 60, 1)
-    same_offer_per_week = _slider("The same offer a week", 0, 30, 1)
+    propensity_weight = _slider(0, 1, "0.05", label="Weight of the propensity", help_text="The rest is the bandit's.")
+    value_exponent = _slider(0, 2, "0.1", label="Weight of an offer's value", help_text="0 ranks by interest alone.")
+    boost_cap = _slider(1, _NO_CAP, "0.1", label="Boosts together at most", help_text="At 10 there is no cap.")
+    decisions_per_day = _cap("Offers a customer and day", 20)
+    decisions_per_week = _cap("Offers a customer and week", 60)
+    same_offer_per_week = _cap("The same offer a week", 30)
     offer = forms.ChoiceField(label="Offer", required=False)
     offer_value = forms.FloatField(label="Its value to the bank", min_value=0, max_value=100_000, required=False)
     arm = forms.ChoiceField(label="Arm", required=False)
-    min_share = _slider("At least this share of decisions", 0, 1, 0.01)
-    max_share = _slider("At most this share", 0, 1, 0.01)
+    min_share = _slider(0, 1, "0.01", label="At least this share of decisions")
+    max_share = _slider(0, 1, "0.01", label="At most this share")
     rule = forms.ChoiceField(label="Rule and limit", required=False)
     threshold = forms.FloatField(label="Its limit", required=False)
     of_offer = forms.CharField(widget=forms.HiddenInput, required=False)
@@ -65,12 +81,23 @@ class WhatIfForm(forms.Form):
         given = {
             name: data[name] for name in start if name in data and data[name] != "" and _counts(name, data, chosen)
         }
-        # As a slider's script would write it: 4 and not 4.0.
-        shown = {name: "" if value is None else f"{value:g}" for name, value in start.items()}
+        shown = {name: "" if value is None else _written(value) for name, value in start.items()}
         super().__init__({**shown, **given, **chosen, **{f"of_{name}": key for name, key in chosen.items()}})
         self.start = start
         self.limits = limits
         self._choices(chosen)
+        for name in start:
+            self._reaching(name, shown[name], given.get(name, ""))
+
+    def _reaching(self, name: str, *values: str) -> None:
+        """Let a slider stand exactly where the live release does, and where it was moved to: a browser would put it at
+        the nearest step, which nobody asked for."""
+        field = self.fields[name]
+        if isinstance(field.widget, Range):
+            attrs, numbers = field.widget.attrs, [number for value in values for number in _number(value)]
+            attrs["max"] = max([Decimal(attrs["max"]), *numbers])
+            if isinstance(field, forms.FloatField):
+                attrs["step"] = _finer(Decimal(attrs["step"]), numbers)
 
     def _choices(self, chosen: Mapping[str, str]) -> None:
         content = self.content
@@ -97,8 +124,8 @@ class WhatIfForm(forms.Form):
     def _ranking(self, moved: Mapping[str, float]) -> Iterator[Item]:
         changed: dict[str, Any] = {name: moved[name] for name in ("value_exponent", "boost_cap") if name in moved}
         if "propensity_weight" in moved:
-            weight = round(moved["propensity_weight"], 4)
-            changed |= {"propensity_weight": weight, "bandit_weight": round(1 - weight, 4)}
+            weight = moved["propensity_weight"]
+            changed |= {"propensity_weight": weight, "bandit_weight": round(1 - weight, 10)}
         for key, value in self.content["ranking"].items() if changed else ():
             yield Item("ranking", key, {**value, **changed})
 
@@ -123,8 +150,27 @@ class WhatIfForm(forms.Form):
         if "threshold" in moved:
             key, _, path = self.cleaned_data["rule"].partition(" ")
             value, limit = self.content["rule"][key], moved["threshold"]
-            when = with_value(parse(value["when"]), path, int(limit) if limit == int(limit) else limit)
+            when = with_value(parse(value["when"]), path, int(limit) if limit.is_integer() else limit)
             yield Item("rule", key, {**value, "when": to_json(when)})
+
+
+def _written(value: float) -> str:
+    """In full, as a slider's script would write it: 4 and not 4.0."""
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
+
+
+def _number(text: str) -> Iterator[Decimal]:
+    """The number, if it is one at which a slider can stand."""
+    with suppress(ValueError):
+        if abs(float(text)) < _MOST:
+            yield Decimal(_written(float(text)))
+
+
+def _finer(step: Decimal, numbers: list[Decimal]) -> Decimal | str:
+    """The step, or the power of ten below it on which all numbers lie."""
+    finer = (Decimal(1).scaleb(-places) for places in range(1, _PLACES + 1))
+    fitting = (each for each in (step, *finer) if each <= step and not any(number % each for number in numbers))
+    return next(fitting, "any")
 
 
 def _chosen(wanted: str | None, there: list[str]) -> str:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from console.access import SignedInRequest, allowed
 from console.paging import paged
 from console.trace import trace
+from console.whole_number import whole_number
 from decisioning import activity, decision_log, replay, runtime
 from decisioning.explanation import explain
 from decisioning.models import Customer, Outcome
@@ -49,8 +50,9 @@ def index(request: SignedInRequest) -> HttpResponse:
         customer = Customer.objects.filter(external_id=filters["customer"]).values_list("id", flat=True).first()
         unknown = customer is None
         rows = rows.filter(customer_id=customer or 0)
-    if filters["release"].isdecimal():
-        rows = _under(rows, int(filters["release"]))
+    number = whole_number(filters["release"])
+    if number is not None:
+        rows = _under(rows, number)
     elif not filters["customer"]:
         rows = rows.filter(id__gte=activity.first_id(_midnight(day or timezone.now().date()) - LOOK_BACK))
     page = paged(rows, request)

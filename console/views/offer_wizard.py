@@ -20,8 +20,9 @@ from console.catalogue.offer_draft import CHECK, MOST_MESSAGES, PRODUCT, STEPS, 
 from console.catalogue.offer_forms import key_of
 from console.catalogue.surfaces import surface
 from console.proposing import propose
+from console.whole_number import whole_number
 from console.wording import facts as fact_rows
-from offers import roles
+from offers import roles, storable
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import ChangeRequest
@@ -75,8 +76,9 @@ def _arrange(draft: Draft, pressed: Mapping[str, Any]) -> None:
     """One message more or less."""
     if "add" in pressed and draft.messages < MOST_MESSAGES:
         draft.messages += 1
-    if str(pressed.get("drop", "")).isdecimal():
-        draft.drop_message(int(pressed["drop"]))
+    number = whole_number(str(pressed.get("drop", "")))
+    if number is not None:
+        draft.drop_message(number)
 
 
 def _next(draft: Draft, step: str, wanted: str) -> str:
@@ -89,9 +91,10 @@ def _next(draft: Draft, step: str, wanted: str) -> str:
 
 def _condition(draft: Draft) -> Mapping[str, Any] | None:
     try:
-        return offer_items.readable(json.loads(draft.when)) if draft.when else None
-    except json.JSONDecodeError:
+        told = json.loads(draft.when) if draft.when else None
+    except (ValueError, RecursionError):
         return None
+    return None if any(storable.faults(told, "")) else offer_items.readable(told)
 
 
 def _submit(request: SignedInRequest, draft: Draft) -> HttpResponse:
@@ -156,8 +159,8 @@ def _page(request: SignedInRequest, draft: Draft, step: str, refused: tuple[Faul
 
 def _words(wizard: Wizard, wanted: str) -> dict[str, Any]:
     """The message that is shown, with a preview of each channel; the others are tabs."""
-    number = int(wanted) if wanted.isdecimal() else 1
-    shown: Message = wizard.messages[min(max(number, 1), len(wizard.messages)) - 1]
+    number = whole_number(wanted) or 1
+    shown: Message = wizard.messages[min(number, len(wizard.messages)) - 1]
     return {
         "messages_": wizard.messages,
         "shown": shown,

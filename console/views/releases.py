@@ -72,9 +72,11 @@ def _moment(text: str) -> datetime | None:
     """A moment as a field sends it, in UTC; None where it is none."""
     try:
         found = parse_datetime(text)
-    except ValueError:
+        if found is None:
+            return None
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no such day, or one that is beyond the calendar in UTC
         return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
 
 
 def _then(moment: datetime) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from console.proposing import propose
 from console.studio import condition_form, studio
 from console.studio.condition_form import Tree
 from console.studio.rule_forms import BoostForm, RuleForm, initial, tests_of
+from console.whole_number import whole_number
 from offers import catalog, golden, roles
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.describe import difference
@@ -98,10 +99,11 @@ def _edit(request: SignedInRequest, kind: Kind, key: str | None) -> HttpResponse
 
 def _draft(request: SignedInRequest, kind: Kind, key: str | None) -> ChangeRequest | None:
     """One's own draft that is edited again, as `?change=` names it."""
-    if not request.GET.get("change", "").isdecimal():
+    number = whole_number(request.GET.get("change", ""))
+    if number is None:
         return None
     return get_object_or_404(
-        ChangeRequest, pk=int(request.GET["change"]), kind=kind.use, key=key, author=request.user,
+        ChangeRequest, pk=number, kind=kind.use, key=key, author=request.user,
         status=ChangeRequest.Status.DRAFT,
     )  # fmt: skip
 
@@ -143,8 +145,8 @@ def _edited_tests(tests: list[dict[str, Any]], tree: Tree, pressed: str) -> list
     verb, _, place = pressed.partition(":")
     if verb == "add-test":
         return [*tests, {"name": "", "customer": {}, "expect": "eligible"}]
-    if verb == "drop-test" and place.isdecimal():
-        return [test for at, test in enumerate(tests) if at != int(place)]
+    if verb == "drop-test":
+        return [test for at, test in enumerate(tests) if at != whole_number(place)]
     if verb == "suggest-tests":
         try:
             suggested = golden.suggest(parse(tree))

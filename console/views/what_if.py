@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -19,6 +20,7 @@ from fairness.preview import Preview, preview
 from fairness.thresholds import FOUR_FIFTHS
 from offers import roles, snapshot
 from offers.catalog import InvalidContent, Item
+from offers.models import Release
 
 SCALE = (0.4, 1.4)  # of impact ratios, as on the review page
 
@@ -28,7 +30,8 @@ def index(request: SignedInRequest) -> HttpResponse:
     live = snapshot.live_row()
     if live is None:
         return render(request, "what_if/index.html", {"form": None})
-    form = WhatIfForm(live.content, request.GET.dict())
+    stale = _stale(request.GET.get("release"), live)
+    form = WhatIfForm(live.content, {} if stale else request.GET.dict())
     items = form.items() if form.is_valid() else []
     return render(
         request,
@@ -36,11 +39,17 @@ def index(request: SignedInRequest) -> HttpResponse:
         {
             "form": form,
             "release": live.number,
+            "stale": stale,
             "parity_scale": SCALE,
             "parity_line": FOUR_FIFTHS,
             **_effect(request, items, form.is_valid()),
         },
     )
+
+
+def _stale(filled_from: str | None, live: Release) -> bool:
+    """Whether the levers were set from another release: then they would undo what that one did not have yet."""
+    return filled_from is not None and filled_from != str(live.number)
 
 
 def _effect(request: SignedInRequest, items: Sequence[Item], valid: bool) -> dict[str, Any]:
@@ -89,11 +98,19 @@ def _shown(found: Preview) -> dict[str, Any]:
 def save(request: SignedInRequest) -> HttpResponse:
     """Propose exactly what was moved."""
     live = snapshot.live_row()
-    form = WhatIfForm(live.content, request.POST.dict()) if live else None
-    items = form.items() if form and form.is_valid() else []
-    back = redirect(f"{request.path.removesuffix('save/')}?{request.POST.urlencode()}")
+    if live is None or _stale(request.POST.get("release", ""), live):
+        messages.error(
+            request, "Nothing was proposed: another release is live than the one these levers were set from."
+        )
+        return redirect("what_if")
+    form = WhatIfForm(live.content, request.POST.dict())
+    items = form.items() if form.is_valid() else []
+    moved = request.POST.copy()
+    moved.pop("csrfmiddlewaretoken", None)
+    back = redirect(f"{reverse('what_if')}?{moved.urlencode()}")
     if not items:
-        messages.error(request, "Nothing was moved, so there is nothing to propose.")
+        why = "Nothing was moved, so there is nothing to propose." if form.is_valid() else "Nothing was proposed."
+        messages.error(request, why)
         return back
     title = request.POST.get("title", "").strip() or f"What-if: {', '.join(item.key for item in items)}"
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -19,8 +20,10 @@ from decisioning.models import Job, UnservedReport
 from decisioning.tasks import UNSERVED, find_unserved
 from fairness.preview import preview
 from offers import roles, snapshot
+from offers.catalog import Item
 from offers.conditions.grammar import parse, to_json
 from offers.models import ChangeRequest
+from offers.snapshot import Content
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +167,10 @@ def test_a_looser_limit_reaches_more_and_the_preview_is_what_the_whole_populatio
 
 def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() -> None:
     _bank(60)
-    moved = {"offer": "student", "offer_value": "500", "of_offer": "student", "title": "Students are worth more"}
+    moved = {
+        "offer": "student", "offer_value": "500", "of_offer": "student", "title": "Students are worth more",
+        "release": "1",
+    }  # fmt: skip
     page = _client().get("/what-if/", moved)
     assert "Offer student" in _text(page)
     _client().post("/what-if/save/", moved)
@@ -176,20 +182,109 @@ def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() ->
     assert _client(roles.AUDITOR).post("/what-if/save/", moved).status_code == 403
     assert "does not propose" in _text(_client(roles.AUDITOR).get("/what-if/", moved))
     before = ChangeRequest.objects.count()
-    _client().post("/what-if/save/", {})
+    _client().post("/what-if/save/", {"release": "1"})
     assert ChangeRequest.objects.count() == before
 
 
 def test_a_limit_that_nobody_can_have_is_refused_in_words() -> None:
     _bank(60)
     limit = next(key for key in _form().limits if key.startswith("low-debt"))
-    moved = {"rule": limit, "of_rule": limit, "threshold": "500"}
+    moved = {"rule": limit, "of_rule": limit, "threshold": "500", "release": "1"}
     told = _text(_client().get("/what-if/", moved))
     assert "This could not run" in told
     assert "debt to income lies between" in told
     before = ChangeRequest.objects.count()
     assert _client(roles.RISK_APPROVER).post("/what-if/save/", moved).status_code == 302
     assert ChangeRequest.objects.count() == before
+
+
+def _standing(**changed: dict[str, Any]) -> Content:
+    """The live content with these fields in every item of a kind."""
+    live = snapshot.live_row()
+    assert live is not None
+    return {
+        kind: {key: {**value, **changed.get(kind, {})} for key, value in items.items()}
+        for kind, items in live.content.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"offer": {"value": 12345.67}},
+        {"offer": {"value": 0.1 + 0.2}},
+        {"contact_policy": {"decisions_per_week": 100, "decisions_per_day": 1000}},
+        {"arm": {"mandate": {"min_share": 0.125, "max_share": 1 / 3}}},
+        {"rule": {"when": factories.clause("balance", "<=", 1234567)}},
+        {"rule": {"when": factories.clause("balance", "<=", 1234567.89)}},
+        {"ranking": {"value_exponent": 0.25}},
+        {"ranking": {"propensity_weight": 0.62, "bandit_weight": 0.38}},
+        {"ranking": {"propensity_weight": 1 / 3, "bandit_weight": 1 - 1 / 3}},
+        {"ranking": {"boost_cap": 1.25}},
+    ],
+)
+def test_wherever_the_live_release_stands_nothing_is_moved_that_nobody_moved(odd: dict[str, Any]) -> None:
+    factories.approve_content()
+    content = _standing(**odd)
+    fresh = WhatIfForm(content, {})
+    assert fresh.is_valid(), fresh.errors
+    posted = {name: str(fresh[name].value() or "") for name in fresh.fields}
+    again = WhatIfForm(content, posted)
+    assert again.is_valid(), again.errors
+    assert (fresh.items(), again.items()) == ([], [])
+    moved = WhatIfForm(content, {**posted, "offer_value": "99.5"})
+    assert moved.is_valid(), moved.errors
+    assert [(item.kind, (item.content or {})["value"]) for item in moved.items()] == [("offer", 99.5)]
+
+
+def test_a_slider_can_stand_exactly_where_the_live_release_does() -> None:
+    factories.approve_content()
+    content = _standing(
+        ranking={"propensity_weight": 0.62, "value_exponent": 1 / 3}, contact_policy={"decisions_per_week": 100}
+    )
+    fields = WhatIfForm(content, {"boost_cap": "1.25"}).fields
+    attrs = {
+        name: (str(field.widget.attrs.get("step")), str(field.widget.attrs.get("max")))
+        for name, field in fields.items()
+    }
+    assert attrs["propensity_weight"] == ("0.01", "1")
+    assert attrs["value_exponent"] == ("any", "2")
+    assert attrs["boost_cap"] == ("0.01", "10")
+    assert attrs["min_share"] == ("0.01", "1")
+    assert (attrs["decisions_per_week"][1], attrs["decisions_per_day"][1]) == ("100", "20")
+
+
+def test_levers_of_another_release_are_refused_in_words_and_undo_nothing() -> None:
+    _bank(60)
+    live = snapshot.live_row()
+    assert live is not None
+    filled = {
+        **{name: str(_form()[name].value() or "") for name in _form().fields},
+        "release": "1",
+        "offer_value": "99",
+    }
+    weights = {"propensity_weight": 0.9, "bandit_weight": 0.1}
+    factories.approve_content([Item("ranking", "standard", {**live.content["ranking"]["standard"], **weights})])
+    before = ChangeRequest.objects.count()
+    for posted in (filled, {name: value for name, value in filled.items() if name != "release"}):
+        answer = _client().post("/what-if/save/", posted, follow=True)
+        assert "another release is live" in _text(answer)
+    assert ChangeRequest.objects.count() == before
+    page = _text(_client().get("/what-if/", filled))
+    assert "Release 2 is live now" in page
+    assert "Move a lever first" in page
+    assert 'name="release" value="2"' in _client().get("/what-if/").content.decode()
+
+
+@pytest.mark.parametrize("odd", ["nan", "inf", "1e400", "1e300", "-1e300", "9" * 5000])
+def test_a_number_that_no_lever_has_is_refused_in_words(odd: str) -> None:
+    _bank(60)
+    factories.approve_content([factories.rule("rich", factories.clause("balance", "<=", 5000), "student")])
+    for lever in ("threshold", "offer_value", "decisions_per_day", "min_share"):
+        page = _client().get("/what-if/", {"rule": "rich", lever: odd})
+        assert page.status_code == 200
+        posted = {"rule": "rich", "of_rule": "rich ", lever: odd, "release": "2"}
+        assert "Nothing was proposed" in _text(_client(roles.RISK_APPROVER).post("/what-if/save/", posted, follow=True))
 
 
 def test_what_cannot_run_is_said_and_without_a_release_there_is_nothing_to_try() -> None:

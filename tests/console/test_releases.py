@@ -44,7 +44,13 @@ def test_a_moment_shows_the_release_that_was_live(two: tuple[Release, Release]) 
     assert "release 1</a> was live" in page("releases", at="2026-11-20T14:03")
     assert "release 2</a> was live" in page("releases", at="2026-11-21T14:03")
     assert "nothing was live yet" in page("releases", at="2026-01-01T00:00")
-    for odd in ("2026-13-45T00:00", "yesterday", "2026-11-20T25:00"):
+    for odd in (
+        "2026-13-45T00:00",
+        "yesterday",
+        "2026-11-20T25:00",
+        "9999-12-31T23:59:59-23:00",
+        "0001-01-01T00:00:00+23:00",
+    ):
         assert "is no date and time" in page("releases", at=odd)
 
 
@@ -112,6 +118,11 @@ def test_files_become_a_proposal_of_what_differs(two: tuple[Release, Release]) -
         ({"../../etc/passwd": b"x"}, "KIND/KEY.json"),
         ({"product/loan.json": b'{"title": "Loans", "colour": "red"}'}, "colour"),
         ({"rule/r.json": b"\xff"}, "/rule/r.json"),
+        ({"product/loan.json": b'{"title": NaN}'}, "/product/loan.json/title: a number is finite"),
+        ({"product/loan.json": b'{"title": "a\\u0000b"}'}, "/product/loan.json/title: a text holds neither NUL"),
+        ({"product/loan.json": b'{"title": "a\\ud800b"}'}, "/product/loan.json/title: a text holds neither NUL"),
+        ({"product/loan.json": b"[" * 200_000}, "/product/loan.json: it is nested too deeply"),
+        ({"product/loan.json": b'{"title": ' + b"9" * 5_000 + b"}"}, "/product/loan.json: "),
     ],
 )
 def test_files_that_are_none_are_named(two: tuple[Release, Release], spoilt: dict[str, bytes], said: str) -> None:
