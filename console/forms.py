@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -12,6 +13,10 @@ from django.forms import BoundField
 
 from offers import files
 
+# What the unpacking of a spoilt archive raises, by method; a name that is no UTF-8 is a ValueError.
+_UNREADABLE: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
+)  # fmt: skip
 MOST_AUDITED: Final = 50_000_000  # bytes
 SCOPES: Final = (("all", "all offers"), ("product", "one product"), ("offer", "one offer"))
 
@@ -77,7 +82,7 @@ class CatalogueFileForm(forms.Form):
                 if sum(entry.file_size for entry in entries) > files.MOST_BYTES:
                     raise forms.ValidationError("The archive holds more than a catalogue may.")
                 self.unpacked = {entry.filename: packed.read(entry) for entry in entries}
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        except _UNREADABLE as error:
             raise forms.ValidationError("This is no ZIP archive that can be read.") from error
         return given
 

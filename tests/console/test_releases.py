@@ -142,6 +142,17 @@ def test_what_is_no_archive_is_refused(two: tuple[Release, Release]) -> None:
         files.imported({"rule/a.json": b" " * (files.MOST_BYTES + 1)}, two[0].content)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_spoilt_archive_is_refused_however_it_was_packed(two: tuple[Release, Release], method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as packed:
+        packed.writestr("product/card.json", b'{"title": "Cards and more cards"}' * 50)
+    spoilt = bytes(byte ^ 0x5A if 47 < at < 90 else byte for at, byte in enumerate(made.getvalue()))
+    given = {"title": "x", "archive": SimpleUploadedFile("c.zip", spoilt)}
+    answer = signed_in(roles.MARKETING_AUTHOR).post(reverse("release_import"), given, follow=True)
+    assert "no ZIP archive" in answer.content.decode()
+
+
 def test_an_author_imports_only_what_he_may_propose(two: tuple[Release, Release]) -> None:
     client = signed_in(roles.MARKETING_AUTHOR)
     answer = client.post(reverse("release_import"), {"title": "x", "archive": archive(files.exported(two[0]))})
