@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from console.templatetags.console import amount, percent
@@ -45,11 +46,21 @@ def shown(row: Evidence) -> dict[str, Any]:
         "states": _moved_segments(content["segments"].get("state", [])),
         "decisions": _decisions(decisions) if decisions else None,
         "agreement": content.get("agreement"),
+        "later": [_at_moment(one, names) for one in content.get("later", [])],
         "shown_parity": [comparison(one, names) for one in content.get("shown_parity", [])],
         "notable": [one for one in comparisons if one["verdict"] != Verdict.PASS],
         "passing": [one for one in comparisons if one["verdict"] == Verdict.PASS],
         "session_rules": content["session_rules"],
         "methods": content["methods"],
+    }
+
+
+def _at_moment(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """What starts or ends at a moment to come, who gains and loses by then, and the comparisons that fail."""
+    return {
+        **stored,
+        "at": datetime.fromisoformat(stored["at"]),
+        "fails": sorted((comparison(one, names) for one in stored["fails"]), key=_order),
     }
 
 

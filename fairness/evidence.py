@@ -4,7 +4,7 @@ approves nothing."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,23 +13,26 @@ import numpy as np
 from django.db import transaction
 
 from decisioning import impact, runtime
-from decisioning.impact import Agreement, Disagreement, Labels, Reach, Simulation
+from decisioning.impact import Agreement, Disagreement, Labels, Moment, Reach, Simulation
 from decisioning.impact.expected import INTERVAL, METHOD
 from decisioning.impact.propensities import AT_MOST
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan
 from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
-from fairness import dataset, forecast, parity, thresholds
+from fairness import dataset, forecast, moments, parity, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
+from fairness.moments import Later
 from fairness.parity import Change
 from fairness.thresholds import Verdict
 from offers import audit, snapshot
-from offers.catalog import InvalidContent
+from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
 from offers.models import ChangeRequest, Evidence, Release
+from offers.types import Boost, Rule
+from offers.types import Release as CatalogueRelease
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 ANY_OFFER: Final = "any_offer"
 SCORE: Final = "score_top_half"
 SHOWN: Final = "shown_an_offer"
@@ -43,7 +46,11 @@ METHODS: Final[Mapping[str, str]] = {
     "offer's channels, placements and dates are left out, and a rule on the session is not met",
     "parity": "adverse impact ratio of being eligible: for at least one competing offer, and for each offer whose "
     "eligible customers change",
-    "verdict": "the worst comparison after the change; one that fails today and is not made worse counts as watch",
+    "verdict": "the worst comparison after the change, now and later; one that fails today and is not made worse "
+    "counts as watch",
+    "later": "the same at each moment at which something that the change contains starts or ends, under the release in "
+    "force now and under the one that this makes, with the rules in force and the offers in season then, for the "
+    "customers of now; what is shown first is worked out for now alone",
     "score": "selected: the half with the highest best propensity, over the offers that compete for each, of those for "
     "whom any does; ties at the median are in or out together",
     "decisions": "the first rank of a decision without a session on the channel and placement named, with consent, "
@@ -87,9 +94,10 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
     started = time.perf_counter()
     candidate = _candidate(change)
     plans = [plan for plan in (candidate.live, candidate.plan) if plan]
-    simulation = impact.simulate(
-        plans, now, about=_about(change), seed=impact.seed_of(candidate.content_hash), progress=progress
-    )
+    items, seed = snapshot.items_of(change.items), impact.seed_of(candidate.content_hash)
+    ahead = moments.later(plans, items, change.go_live_at, now)
+    simulation = impact.simulate(plans, now, about=_about(items, plans), seed=seed, progress=progress,
+                                 later=sorted({one.like for one in ahead}))  # fmt: skip
     agreed = _agreed(simulation, now)
     before = simulation.reaches[0] if candidate.live else None
     after, population = simulation.reaches[-1], len(simulation.customers)
@@ -98,7 +106,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
     score = _scores(candidate, simulation, groupings) if candidate.changes_model and population else None
     if score:
         changes[SCORE] = score.changes
-    verdict = parity.overall(changes, population)
+    later = _later(ahead, simulation, groupings)
     content = {
         "format": FORMAT,
         "population": population,
@@ -109,6 +117,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "segments": _segments(simulation, before, after),
         "decisions": forecast.decisions(simulation),
         "agreement": agreed.to_json(),
+        "later": later,
         "parity": [row.to_json() for rows in changes.values() for row in rows],
         "shown_parity": [row.to_json() for row in _shown(groupings, simulation)],
         "score": score.to_json() if score else None,
@@ -116,7 +125,8 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "methods": dict(METHODS),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    return _store(change, candidate.content_hash, verdict, content, now)
+    verdicts = [parity.overall(changes, population), *(Verdict(row["verdict"]) for row in later)]
+    return _store(change, candidate.content_hash, thresholds.worst(verdicts), content, now)
 
 
 def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:
@@ -146,13 +156,40 @@ def _candidate(change: ChangeRequest) -> _Candidate:
     )
 
 
-def _about(change: ChangeRequest) -> frozenset[str]:
-    """The offers that the change is about; its decisions are looked at where they are shown."""
-    items = snapshot.items_of(change.items)
+def _about(items: Sequence[Item], plans: Sequence[Plan]) -> frozenset[str]:
+    """The offers that the items are about, under any of the plans; decisions are looked at where they are shown. What
+    is about every offer says nothing of where."""
     whole = {item.key for item in items if item.kind == "offer"}
     part = {item.key.partition("/")[0] for item in items if item.kind in ("arm", "creative")}
-    aimed = {str(item.content["target"]) for item in items if item.content and item.content.get("scope") == "offer"}
-    return frozenset(whole | part | aimed)
+    return frozenset(whole | part).union(*(_aimed(plan.release, item) for plan in plans for item in items))
+
+
+def _aimed(release: CatalogueRelease, item: Item) -> set[str]:
+    """The offers that a rule or boost covers by name or product."""
+    one: Rule | Boost | None = release.rules.get(item.key) if item.kind == "rule" else None
+    one = release.boosts.get(item.key) if item.kind == "boost" else one
+    if one is None or one.scope == "all":
+        return set()
+    return {offer for offer in release.offers if release.covers(one, offer)}
+
+
+def _later(ahead: Sequence[Later], simulation: Simulation, groupings: Groupings) -> list[dict[str, Any]]:
+    """What becomes of eligibility at each moment to come, beside the release in force at that moment."""
+    judged = {at[-1].at: _judged_at(at, len(simulation.customers), groupings) for at in simulation.later}
+    return [{"at": one.at.isoformat(), "brings": list(one.brings), **judged[one.like]} for one in ahead]
+
+
+def _judged_at(plans: Sequence[Moment], population: int, groupings: Groupings) -> dict[str, Any]:
+    """`fails` are the comparisons that do. An offer that is nobody's because it is out of season divides nobody."""
+    before, after = plans[0].reach if len(plans) > 1 else None, plans[-1].reach
+    open_then = impact.in_season(plans[-1].plan, plans[-1].at)
+    closed = {offer for offer, is_open in zip(after.offers, open_then.tolist(), strict=True) if not is_open}
+    changes = {name: rows for name, rows in eligibility(groupings, before, after).items() if name not in closed}
+    return {
+        "any_offer": any_offer(before, after, population),
+        "verdict": parity.overall(changes, population).value,
+        "fails": [row.to_json() for rows in changes.values() for row in rows if row.verdict is Verdict.FAIL],
+    }
 
 
 def _agreed(simulation: Simulation, now: datetime) -> Agreement:

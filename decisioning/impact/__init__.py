@@ -5,6 +5,7 @@ from decisioning.impact.agreement import Agreement, Disagreement, agreement
 from decisioning.impact.expected import Estimate
 from decisioning.impact.funnel import Funnel, Looser, Step, funnel
 from decisioning.impact.kept import Kept, drawn, kept
+from decisioning.impact.moments import Moment, in_season
 from decisioning.impact.people import People, read
 from decisioning.impact.reach import (
     BANDS,
@@ -39,6 +40,7 @@ __all__ = [
     "Labels",
     "Looser",
     "Mask",
+    "Moment",
     "People",
     "Reach",
     "Scene",
@@ -50,6 +52,7 @@ __all__ = [
     "drawn",
     "eligible",
     "funnel",
+    "in_season",
     "kept",
     "plan_of",
     "reach",

@@ -22,9 +22,10 @@ from decisioning.features import population
 from decisioning.impact import people as reading
 from decisioning.impact.expected import Estimate, Expected, Learned, estimate, expect
 from decisioning.impact.kept import Kept
+from decisioning.impact.moments import Moment, Packed, joined, packed
 from decisioning.impact.people import Floats, Mask, People
 from decisioning.impact.propensities import AT_MOST, unscored
-from decisioning.impact.reach import BANDS, SEGMENTS, Labels, Reach, eligible, reach_of, segments
+from decisioning.impact.reach import BANDS, SEGMENTS, Labels, Reach, eligible_by_rules, reach_of, segments
 from decisioning.impact.scene import Scene, scene_for
 from decisioning.impact.stages import NOBODY, REASONS, Batch, Policy, make
 from decisioning.models import PrecomputedScore, ScoreLayout
@@ -70,7 +71,7 @@ class Decided:
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """Customers (N,), a reach for each release, segments to break them down by; decisions on those at the positions
-    `sample` (n,), which are all unless `share` is below 1."""
+    `sample` (n,), which are all unless `share` is below 1. `later` has each release's reach at moments to come."""
 
     customers: NDArray[np.int64]
     reaches: tuple[Reach, ...]
@@ -81,6 +82,7 @@ class Simulation:
     sample: NDArray[np.intp]
     decided: tuple[Decided, ...]
     policies: tuple[Policy, ...]
+    later: tuple[tuple[Moment, ...], ...]
 
     def expected(self, which: int) -> tuple[Estimate, Estimate]:
         """Response and value of one customer under one release."""
@@ -135,8 +137,10 @@ def simulate(
     seed: int = 0,
     share: float = 1.0,
     progress: Progress | None = None,
+    later: Sequence[datetime] = (),
 ) -> Simulation:
-    """Decide on the population, or on a fixed share of it, under each plan. `about` are the offers that it is about.
+    """Decide on the population, or on a fixed share of it, under each plan. `about` are the offers that it is about;
+    `later` are moments to come, at which rules are evaluated too.
 
     Rules are evaluated for everybody; decisions are made for a fixed sample where a model would have to score more
     than AT_MOST times, or where shares are asked for.
@@ -146,14 +150,14 @@ def simulate(
     decided = min(1.0, _affordable(policies, total, now))
     scored = decided < 1 or any(unscored(plan, _nightly(), int(total)) for plan in plans)
     names = names_for(plans, scored=scored and decided == 1)
-    parts = list(_passed(policies, scene, seed, reading.read(names, [scene.channel], now, share=share), decided == 1,
-                         _counted(progress, int(total))))  # fmt: skip
+    whole = _Pass(policies, scene, seed, decided == 1, tuple(later))
+    parts = list(_passed(whole, reading.read(names, [scene.channel], now, share=share), _counted(progress, int(total))))
     if decided < 1:
         sampled = reading.read(names_for(plans, scored=True), [scene.channel], now, share=share * decided)
-        chosen = list(_passed(policies, scene, seed, sampled, True, None))
+        chosen = list(_passed(_Pass(policies, scene, seed, True), sampled, None))
     else:
         chosen = parts
-    return _joined(policies, scene, seed, share * decided, parts, chosen)
+    return _joined(whole, share * decided, parts, chosen)
 
 
 def simulate_people(
@@ -161,8 +165,9 @@ def simulate_people(
 ) -> Simulation:
     """The same of a sample that was read before."""
     policies, scene = policies_for(plans, now), scene_for(plans, about)
-    parts = [_part(policies, scene, seed, kept.people, True)] if len(kept.people) else []
-    return _joined(policies, scene, seed, kept.share, parts, parts)
+    alone = _Pass(policies, scene, seed, True)
+    parts = [_part(alone, kept.people)] if len(kept.people) else []
+    return _joined(alone, kept.share, parts, parts)
 
 
 def names_for(plans: Sequence[Plan], *, scored: bool) -> frozenset[str]:
@@ -205,11 +210,23 @@ def _counted(progress: Progress | None, total: int) -> Callable[[int], None] | N
 
 
 @dataclass(frozen=True, slots=True)
+class _Pass:
+    """What is done with each chunk: rules at `later` moments too, and decisions where `decide`."""
+
+    policies: Sequence[Policy]
+    scene: Scene
+    seed: int
+    decide: bool
+    later: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
-    """What became of one chunk, by release."""
+    """What became of one chunk, by release; `later` by release and moment."""
 
     customers: NDArray[np.int64]
     allowed: list[Mask]
+    later: list[Packed]
     segments: dict[str, NDArray[np.int16]]
     offer: list[NDArray[np.int16]]
     reason: list[NDArray[np.int8]]
@@ -217,16 +234,13 @@ class _Part:
     expected: list[Expected]
 
 
-def _passed(
-    policies: Sequence[Policy], scene: Scene, seed: int, chunks: Iterable[People], decide: bool,
-    progress: Callable[[int], None] | None,
-) -> Iterator[_Part]:  # fmt: skip
+def _passed(asked: _Pass, chunks: Iterable[People], progress: Callable[[int], None] | None) -> Iterator[_Part]:
     """In their order. Threads compute while the next is read: numpy and the database let go of the interpreter."""
     done = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         waiting: deque[Future[_Part]] = deque()
         for chunk in chunks:
-            waiting.append(pool.submit(_part, policies, scene, seed, chunk, decide))
+            waiting.append(pool.submit(_part, asked, chunk))
             while len(waiting) > WORKERS:
                 yield waiting.popleft().result()
             done += len(chunk)
@@ -236,17 +250,19 @@ def _passed(
             yield waiting.popleft().result()
 
 
-def _part(policies: Sequence[Policy], scene: Scene, seed: int, people: People, decide: bool) -> _Part:
-    found = segments(people.columns)
-    if not decide:
-        allowed = [eligible(policy.plan, people.columns, people.moment) for policy in policies]
-        return _Part(people.customers, allowed, found, [], [], [], [])
-    batch = Batch(people, keys_for(people.customers, seed))
-    made = [make(policy, batch, scene) for policy in policies]
+def _part(asked: _Pass, people: People) -> _Part:
+    found, policies = segments(people.columns), asked.policies
+    batch = Batch(people, keys_for(people.customers, asked.seed))
+    later = [packed(policy.plan, batch, moment) for policy in policies for moment in asked.later]
+    if not asked.decide:
+        allowed = [eligible_by_rules(one.plan, people.moment, len(people), batch.evaluate) for one in policies]
+        return _Part(people.customers, allowed, later, found, [], [], [], [])
+    made = [make(policy, batch, asked.scene) for policy in policies]
     weights, judge = _measure(policies)
     return _Part(
         people.customers,
         [one.allowed for one in made],
+        later,
         found,
         [_offers(policy, one.arm) for policy, one in zip(policies, made, strict=True)],
         [one.reason for one in made],
@@ -265,9 +281,8 @@ def _offers(policy: Policy, arm: NDArray[np.int16]) -> NDArray[np.int16]:
     return codes[arm]
 
 
-def _joined(
-    policies: Sequence[Policy], scene: Scene, seed: int, share: float, parts: Sequence[_Part], chosen: Sequence[_Part]
-) -> Simulation:
+def _joined(asked: _Pass, share: float, parts: Sequence[_Part], chosen: Sequence[_Part]) -> Simulation:
+    policies = asked.policies
     customers = _whole([part.customers for part in parts], np.int64)
     decided = _whole([part.customers for part in chosen], np.int64)
     return Simulation(
@@ -277,12 +292,13 @@ def _joined(
             name: Labels(_whole([part.segments[name] for part in parts], np.int16), names)
             for name, names in (("credit_score_band", BANDS), ("state", STATES))
         },
-        scene,
-        seed,
+        asked.scene,
+        asked.seed,
         share,
         np.searchsorted(customers, decided),
         tuple(_decided(policy, at, chosen) for at, policy in enumerate(policies)),
         tuple(policies),
+        joined([policy.plan for policy in policies], asked.later, [part.later for part in parts]),
     )
 
 

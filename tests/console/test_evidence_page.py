@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -16,6 +17,7 @@ from decisioning.models import Job
 from fairness import evidence
 from fairness.tasks import evidence_job
 from offers import roles
+from offers.catalog import Item
 from offers.models import ChangeRequest, Evidence
 from tests import factories
 
@@ -100,3 +102,29 @@ def test_evidence_of_before_decisions_were_part_of_it_is_still_shown() -> None:
     )
     assert (shown["decisions"], shown["agreement"]) == (None, None)
     assert "qualify for an offer" in shown["headline"]
+
+
+def test_what_a_change_does_later_stands_on_its_page() -> None:
+    now = timezone.now()
+    factories.make_bank(2000, now=now)
+    factories.approve_content(now=now)
+    made = factories.rule("prime", factories.clause("credit_score", ">=", 780))
+    starts = (now + timedelta(minutes=2)).replace(microsecond=0).isoformat()
+    change = factories.propose(
+        [Item("rule", "prime", {**(made.content or {}), "starts_at": starts})],
+        author=factories.author_of_anything(), now=now,
+    )  # fmt: skip
+    row = evidence.compute(change, now)
+    (later,) = row.content["later"]
+    told = _text(_page(change))
+    assert "rule prime starts" in told
+    assert f"{later['any_offer']['lose']:,}" in told[told.index("rule prime starts") :][:60]
+    assert f"{len(later['fails'])} comparison" in told
+    assert row.verdict == later["verdict"] == "fail"
+
+
+def test_evidence_of_before_there_were_moments_is_still_shown() -> None:
+    change = _proposed()
+    row = evidence.compute(change, timezone.now())
+    old = {name: value for name, value in row.content.items() if name != "later"}
+    assert evidence_view.shown(Evidence(content=old, verdict=row.verdict, population=row.population))["later"] == []
