@@ -20,7 +20,8 @@ def changes_waiting_for(person: User) -> QuerySet[ChangeRequest]:
     mine = Q(kind__in=kinds_to_approve(person))
     if roles.may(person, "justify"):
         computed = Evidence.objects.filter(change=OuterRef("pk"), content_hash=OuterRef("content_hash")).order_by("-id")
-        newest = {name: Subquery(computed.values(field)[:1]) for name, field in (("said", "verdict"), ("last", "pk"))}
-        failing = submitted.annotate(**newest).filter(said=Verdict.FAIL).exclude(justified_evidence=F("last"))
+        failing = submitted.annotate(
+            said=Subquery(computed.values("verdict")[:1]), last=Subquery(computed.values("pk")[:1])
+        ).filter(said=Verdict.FAIL).exclude(justified_evidence=F("last"))  # fmt: skip
         mine |= Q(pk__in=failing.values("pk"))
     return submitted.filter(mine).exclude(author=person)
