@@ -338,7 +338,7 @@ def _bounds(policy: Policy, people: People, competing: Mask) -> tuple[Floats, Fl
     """The bounds (m, k) of each arm's chance of rank 1; those of an arm that does not compete are open."""
     low, high = np.zeros(competing.shape), np.ones(competing.shape)
     held = _held(policy, people)
-    spared = np.zeros(len(people), dtype=bool)
+    spared = np.zeros(len(competing), dtype=bool)
     for arm, mandate in policy.plan.mandates.items():
         if held is not None and mandates.in_force(mandate, people.moment):
             low[:, arm] = np.where(competing[:, arm] & ~held[:, arm], mandate.min_share, 0.0)

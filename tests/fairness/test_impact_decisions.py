@@ -213,6 +213,16 @@ def test_maximums_hold_for_everybody_but_whom_an_arm_spares() -> None:
     _agrees(_run(now, *asked), now)
 
 
+def test_more_customers_than_are_ranked_at_a_time_are_decided_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    _bank(now, size=100)
+    monkeypatch.setattr(stages, "_BLOCK", 7)
+    _agrees(_run(now), now)
+    arm = _live()["arm"]["student/bold"]
+    asked = {"max_share": 0.1, "never_explore": ["complaint_30d"]}
+    _agrees(_run(now, Item("arm", "student/bold", {**arm, "mandate": asked})), now)
+
+
 def test_a_fallback_that_is_paused_is_shown_to_nobody() -> None:
     now = timezone.now()
     _bank(now, Item("placement", "home", {"title": "Home", "fallback": "first-card/plain"}), size=150)
