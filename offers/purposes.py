@@ -20,18 +20,20 @@ CITATION: Final = "15 USC 1681b(a)(3)(A), 1681b(c)(1)(B)"
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """One attribute from a consumer report that one rule or boost reads for an offer that it may not serve."""
+    """One attribute from a consumer report that a rule, a boost or the ranking reads for an offer that it may not
+    serve; `part` is the field of it that does."""
 
     kind: str
     key: str
     offer: str
     attribute: str
+    part: str = "when"
 
     @property
     def fault(self) -> Fault:
         meaning, name = attribute(self.attribute).meaning, self.offer
         return Fault(
-            f"/{self.kind}/{self.key}/when",
+            "/".join(["", self.kind, *([self.key] if self.key else []), self.part]),
             "purpose",
             f"{meaning} ({self.attribute}) comes from a consumer report, and {name} is neither a firm offer nor an"
             f" account review: {CITATION}",
@@ -39,7 +41,7 @@ class Misuse:
 
 
 def misuses(release: Release) -> Iterator[Misuse]:
-    """Every misuse in the release, by rule and boost, then offer."""
+    """Every misuse in the release, by rule, boost and what the bandit learns in, then offer."""
     invited = [offer for offer in release.offers.values() if offer.legal_basis not in LAWFUL]
     for kind, conditions in (("rule", release.rules), ("boost", release.boosts)):
         for one in conditions.values():
@@ -47,6 +49,18 @@ def misuses(release: Release) -> Iterator[Misuse]:
             for offer in invited if reported else ():
                 if release.covers(one, offer.key):
                     yield from (Misuse(kind, one.key, offer.key, name) for name in reported)
+    learned_in = {term.attribute for term in release.ranking.context}
+    reported = sorted(name for name in learned_in if attribute(name).purpose == REPORT)
+    ranked = competing(release) if reported else frozenset()
+    for offer in invited:
+        if offer.key in ranked:
+            yield from (Misuse("ranking", "", offer.key, name, "context") for name in reported)
+
+
+def competing(release: Release) -> frozenset[str]:
+    """The offers with an arm that is ranked: neither paused nor a placement's fallback."""
+    fallbacks = {placement.fallback for placement in release.placements.values()}
+    return frozenset(arm.offer for key, arm in release.arms.items() if key not in fallbacks and not arm.paused)
 
 
 def reports(when: Condition) -> list[str]:

@@ -189,3 +189,33 @@ def test_no_customer_has_a_number_without_end(value: float) -> None:
 def test_a_test_of_nobody_is_not_run_and_says_why(customer: dict[str, Any]) -> None:
     (tested,) = golden.run(parse(SCORE), [{"name": "x", "customer": customer, "expect": "eligible"}])
     assert (tested.answer, tested.passed, len(tested.faults)) == (None, False, 1)
+
+
+LEARNED_IN = [{"attribute": "credit_rating", "equals": "high"}, {"attribute": "utilisation", "scale": 0.3}]
+
+
+def learning(legal_basis: str) -> snapshot.Content:
+    """A catalogue whose bandit learns in a consumer report."""
+    made = content(legal_basis, when=DEBT)
+    made["ranking"]["default"]["context"] = LEARNED_IN
+    return made
+
+
+def test_the_bandit_learns_in_no_consumer_report_for_an_invitation() -> None:
+    with pytest.raises(InvalidContent, match=r"\(credit_rating\).*offer-0.*1681b") as refused:
+        purposes.checked(1, learning("invitation"))
+    assert {fault.path for fault in refused.value.faults} == {"/ranking/context"}
+    assert len(refused.value.faults) == 3  # the fallback is not ranked
+    assert purposes.checked(1, learning("firm_offer")).number == 1
+
+
+def test_an_invitation_that_is_not_ranked_is_read_nothing_for() -> None:
+    made = learning("firm_offer")
+    made["offer"]["all-cards"]["legal_basis"] = "invitation"
+    made["offer"]["offer-1"]["legal_basis"] = "invitation"
+    for key in ("offer-1/c0", "offer-1/c1"):
+        made["arm"][key]["paused"] = True
+    assert purposes.checked(1, made).number == 1
+    made["arm"]["offer-1/c1"]["paused"] = False
+    with pytest.raises(InvalidContent, match="offer-1"):
+        purposes.checked(1, made)
