@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
 from django.conf import settings
@@ -24,10 +25,14 @@ from redis import Redis
 
 from console import databases, embedded, embedded_redis
 from console.celery import app as celery
+from decisioning import runtime, sample
 
 ALIASES = ["default", "owner", "vault"]
 TEST_VAR = settings.BASE_DIR / "var" / "test"
 TEMPLATE = "test_candor_template"
+
+hypothesis.settings.register_profile("candor", deadline=None)  # a busy machine is no fault of what is tested
+hypothesis.settings.load_profile("candor")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -153,7 +158,9 @@ def live_db(test_database: TestDatabase, empty_redis: Redis, django_db_blocker: 
 
 @pytest.fixture
 def empty_redis(test_database: TestDatabase) -> Iterator[Redis]:
-    """This process's Redis database, empty."""
+    """This process's Redis database, empty; and nothing of another test's bank in this process's memory."""
+    runtime.forget()
+    sample.forget()
     with Redis.from_url(settings.REDIS_URL) as client:
         client.flushdb()
         yield client

@@ -118,8 +118,8 @@ def test_any_input_gives_a_flag_or_nothing(rows: list[tuple[float, ...]]) -> Non
     assert all(np.isnan(flag) or flag in (0.0, 1.0) for flag in flags.tolist())
 
 
-def test_only_a_rule_may_use_it_and_its_definition_accuses_nobody() -> None:
-    assert ATTRIBUTES["unusual_activity"].uses == RULE_ONLY
+def test_it_holds_back_and_spares_and_its_definition_accuses_nobody() -> None:
+    assert ATTRIBUTES["unusual_activity"].uses == RULE_ONLY | {"shield"}
     words = derived()["unusual_activity"].definition.lower()
     assert not any(word in words for word in ("fraud", "suspicious", "suspect", "criminal", "launder"))
 
