@@ -27,6 +27,7 @@ NO_PAGE = frozenset(
         "your_recovery_codes", "offer_step", "offers_chosen", "message_preview", "reach_compute",
         "what_if_save", "boost_edit", "review_evidence", "review_approve", "review_reject", "review_send_back",
         "review_discuss", "review_break_glass", "review_reopen", "review_justify", "review_submit", "review_withdraw",
+        "review_cancel",
         "release_import", "release_files", "release_roll_back", "stop_make", "stop_resume", "fairness_audit",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
     }
