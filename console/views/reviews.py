@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -266,16 +267,34 @@ def approve(request: SignedInRequest, change_id: int) -> HttpResponse:
     return _step(request, change_id, act)
 
 
+def _said(request: SignedInRequest, change_id: int, act: Callable[[str, datetime], object], done: str) -> HttpResponse:
+    """A step that takes a reason: `act` gets it and the moment."""
+    reason = _reason(request)
+
+    def step() -> str:
+        act(reason, timezone.now())
+        return done
+
+    return _step(request, change_id, step, reason=reason)
+
+
+def _done(request: SignedInRequest, change_id: int, act: Callable[[datetime], object], done: str) -> HttpResponse:
+    """A step that takes none."""
+
+    def step() -> str:
+        act(timezone.now())
+        return done
+
+    return _step(request, change_id, step)
+
+
 @require_POST
 @allowed("discuss")
 def discuss(request: SignedInRequest, change_id: int) -> HttpResponse:
-    reason = _reason(request)
+    def act(text: str, now: datetime) -> object:
+        return approvals.discuss(change_id, author=request.user, text=text, now=now)
 
-    def act() -> str:
-        approvals.discuss(change_id, author=request.user, text=reason, now=timezone.now())
-        return "Said."
-
-    return _step(request, change_id, act, reason=reason)
+    return _said(request, change_id, act, "Said.")
 
 
 @require_POST
@@ -302,77 +321,62 @@ def break_glass(request: SignedInRequest, change_id: int) -> HttpResponse:
 @require_POST
 @allowed("see:reviews")
 def cancel(request: SignedInRequest, change_id: int) -> HttpResponse:
-    reason = _reason(request)
+    def act(reason: str, now: datetime) -> object:
+        return approvals.cancel(change_id, checker=request.user, reason=reason, now=now)
 
-    def act() -> str:
-        approvals.cancel(change_id, checker=request.user, reason=reason, now=timezone.now())
-        return "Cancelled: it does not go live."
-
-    return _step(request, change_id, act, reason=reason)
-
-
-@require_POST
-@allowed("see:reviews")
-def reopen(request: SignedInRequest, change_id: int) -> HttpResponse:
-    def act() -> str:
-        approvals.reopen(change_id, author=request.user, now=timezone.now())
-        return "It is a draft again. What was signed so far has lapsed."
-
-    return _step(request, change_id, act)
+    return _said(request, change_id, act, "Cancelled: it does not go live.")
 
 
 @require_POST
 @allowed("see:reviews")
 def reject(request: SignedInRequest, change_id: int) -> HttpResponse:
-    reason = _reason(request)
+    def act(reason: str, now: datetime) -> object:
+        return approvals.reject(change_id, checker=request.user, reason=reason, now=now)
 
-    def act() -> str:
-        approvals.reject(change_id, checker=request.user, reason=reason, now=timezone.now())
-        return "Rejected. The author sees why."
-
-    return _step(request, change_id, act, reason=reason)
+    return _said(request, change_id, act, "Rejected. The author sees why.")
 
 
 @require_POST
 @allowed("see:reviews")
 def send_back(request: SignedInRequest, change_id: int) -> HttpResponse:
-    reason = _reason(request)
+    def act(reason: str, now: datetime) -> object:
+        return approvals.request_changes(change_id, checker=request.user, reason=reason, now=now)
 
-    def act() -> str:
-        approvals.request_changes(change_id, checker=request.user, reason=reason, now=timezone.now())
-        return "Sent back to its author."
-
-    return _step(request, change_id, act, reason=reason)
+    return _said(request, change_id, act, "Sent back to its author.")
 
 
 @require_POST
 @allowed("justify")
 def justify(request: SignedInRequest, change_id: int) -> HttpResponse:
-    reason = _reason(request)
+    def act(reason: str, now: datetime) -> object:
+        return approvals.justify(change_id, officer=request.user, justification=reason, now=now)
 
-    def act() -> str:
-        approvals.justify(change_id, officer=request.user, justification=reason, now=timezone.now())
-        return "Recorded. A risk officer can approve it now."
+    return _said(request, change_id, act, "Recorded. Whoever may approve it can do so now.")
 
-    return _step(request, change_id, act, reason=reason)
+
+@require_POST
+@allowed("see:reviews")
+def reopen(request: SignedInRequest, change_id: int) -> HttpResponse:
+    def act(now: datetime) -> object:
+        return approvals.reopen(change_id, author=request.user, now=now)
+
+    return _done(request, change_id, act, "It is a draft again. What was signed so far has lapsed.")
 
 
 @require_POST
 @allowed("see:reviews")
 def submit(request: SignedInRequest, change_id: int) -> HttpResponse:
-    def act() -> str:
-        approvals.submit(change_id, author=request.user, now=timezone.now())
+    def act(now: datetime) -> object:
         transaction.on_commit(lambda: ask_for_evidence(change_id))
-        return "Submitted. Somebody else must approve it before it is live."
+        return approvals.submit(change_id, author=request.user, now=now)
 
-    return _step(request, change_id, act)
+    return _done(request, change_id, act, "Submitted. Somebody else must approve it before it is live.")
 
 
 @require_POST
 @allowed("see:reviews")
 def withdraw(request: SignedInRequest, change_id: int) -> HttpResponse:
-    def act() -> str:
-        approvals.withdraw(change_id, author=request.user, now=timezone.now())
-        return "Withdrawn."
+    def act(now: datetime) -> object:
+        return approvals.withdraw(change_id, author=request.user, now=now)
 
-    return _step(request, change_id, act)
+    return _done(request, change_id, act, "Withdrawn.")

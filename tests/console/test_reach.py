@@ -55,8 +55,8 @@ def _bank(customers: int = 400) -> None:
     rebuild.rebuild()
 
 
-def _text(response: object) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))  # type: ignore[attr-defined]
+def _text(response: Any) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
 
 
 # --- Value finder --------------------------------------------------------------------------------------------------
