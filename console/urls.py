@@ -8,13 +8,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from console.accounts.account_urls import accounts
 from console.catalogue.arm_urls import arm_pages
 from console.catalogue.catalogue_urls import catalogue
+from console.compliance.compliance_urls import compliance
 from console.views import (
     audit,
     boosts,
     customers,
     dead_letters,
     decisions,
-    fairness,
     features,
     health,
     home,
@@ -77,9 +77,7 @@ pages: list[URLPattern | URLResolver] = [
     path("stops/", stops.index, name="stops"),
     path("stops/stop/", stops.stop, name="stop_make"),
     path("stops/resume/", stops.resume, name="stop_resume"),
-    path("fairness/", fairness.overview, name="fairness"),
-    path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
-    path("fairness/file/", fairness.file, name="fairness_file"),
+    *compliance,
     path("decisions/", decisions.index, name="decisions"),
     path("decisions/<uuid:decision_id>/", decisions.detail, name="decision"),
     path("decisions/<uuid:decision_id>/replay/", decisions.run_replay, name="decision_replay"),

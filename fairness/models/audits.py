@@ -1,28 +1,10 @@
-"""The vault of protected attributes (its own schema and database role) and the audits computed from it."""
+"""Tables of what audits and measurements found; aggregates only."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.db import models
-
-
-class ProtectedAttribute(models.Model):
-    """One protected attribute of one customer. Only fairness/vault.py reads or writes it, as the vault's login."""
-
-    pk = models.CompositePrimaryKey("customer_id", "attribute")
-    customer_id = models.BigIntegerField()
-    attribute = models.CharField(max_length=30)
-    value = models.CharField(max_length=60)
-    source = models.CharField(max_length=30)
-    known_at = models.DateTimeField()
-
-    class Meta:
-        managed = False
-        db_table = 'vault"."protected_attribute'
-
-    def __str__(self) -> str:
-        return f"{self.attribute} of {self.customer_id}"
 
 
 class FairnessAudit(models.Model):

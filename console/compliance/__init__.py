@@ -1,0 +1,1 @@
+"""What the pages of compliance and model risk share: forms, wording and addresses; a view is in console.views."""
