@@ -48,7 +48,7 @@ def context(found: FileAudit, name: str, columns: Columns) -> dict[str, Any]:
         "has_score": bool(columns.score),
         "difference": "" if found.largest_difference is None else f"{found.largest_difference:.0e}",
         "scale": SCALE,
-        "thresholds": {"ratio": thresholds.FOUR_FIFTHS, "shortfall": thresholds.MATERIAL_SHORTFALL},
+        "thresholds": {"ratio": thresholds.DEFAULT.fail_ratio, "shortfall": thresholds.DEFAULT.material_shortfall},
         "methods": thresholds.METHODS,
     }
 

@@ -8,34 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from offers.types import AgeBand, Bands
+
+STRICT: Final = Bands()
 NOT_RECORDED: Final = "not recorded"
 """The group of everybody whose attribute is missing: counted and compared like any other, never dropped."""
-
-REFERENCES: Final[Mapping[str, str]] = {"gender": "male", "age_band": "25 to 61", "region": "Metro"}
-"""The reference group of each attribute whose reference the bank has chosen; others take their largest group."""
 
 ReferenceSource = Literal["caller", "policy", "largest group"]
 
 
 class UnknownReference(Exception):
     """The caller named a reference group that the counts do not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgeBand:
-    """Completed years from `lower` (included) to below `upper` (excluded; None: no upper end)."""
-
-    name: str
-    lower: int
-    upper: int | None
-    basis: str
-
-
-AGE_BANDS: Final = (
-    AgeBand("under 25", 0, 25, "Young adults; one year's shift of this edge changes the verdict on German credit."),
-    AgeBand("25 to 61", 25, 62, "Reference group."),
-    AgeBand("62 and over", 62, None, "Regulation B, 12 CFR 1002.2(o): elderly is 62 or older."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +75,10 @@ class Comparison:
     reference_chosen_by: ReferenceSource
 
 
-def age_bands(ages: Sequence[float | None] | NDArray[np.float64]) -> NDArray[np.object_]:
-    """The band of each age in years, shape (n,); None where the age is missing.
+def age_bands(
+    ages: Sequence[float | None] | NDArray[np.float64], edges: Sequence[AgeBand] = STRICT.age_bands
+) -> NDArray[np.object_]:
+    """The band of each age in years, shape (n,); None where the age is missing, or where no band has it.
 
     Raises ValueError on a negative age, which is a fault in the data and not a missing value.
     """
@@ -101,7 +86,7 @@ def age_bands(ages: Sequence[float | None] | NDArray[np.float64]) -> NDArray[np.
     if (years < 0).any():
         raise ValueError("an age below zero")
     bands = np.full(years.shape, None, dtype=object)
-    for band in AGE_BANDS:
+    for band in edges:
         bands[(years >= band.lower) & (years < (np.inf if band.upper is None else band.upper))] = band.name
     return bands
 
@@ -147,26 +132,31 @@ def confusion_table(
     return {name: ConfusionCounts(name, *row) for name, row in zip(names, cells, strict=True) if any(row)}
 
 
-def comparisons(attribute: str, groups: Mapping[str, GroupCounts], reference: str | None = None) -> list[Comparison]:
+def comparisons(
+    attribute: str,
+    groups: Mapping[str, GroupCounts],
+    reference: str | None = None,
+    policy: Mapping[str, str] = STRICT.references,
+) -> list[Comparison]:
     """Each group of an attribute against its reference, in the table's order.
 
-    The reference is the caller's, else the bank's (REFERENCES), else the largest recorded group; each comparison says
-    which. Raises UnknownReference where the caller's group is not in the table.
+    The reference is the caller's, else that of the policy (by attribute), else the largest recorded group; each
+    comparison says which. Raises UnknownReference where the caller's group is not in the table.
     """
     if not groups:
         return []
-    name, source = _choose_reference(attribute, groups, reference)
+    name, source = _choose_reference(attribute, groups, reference, policy)
     return [Comparison(attribute, counts, groups[name], source) for group, counts in groups.items() if group != name]
 
 
 def _choose_reference(
-    attribute: str, groups: Mapping[str, GroupCounts], reference: str | None
+    attribute: str, groups: Mapping[str, GroupCounts], reference: str | None, policy: Mapping[str, str]
 ) -> tuple[str, ReferenceSource]:
     if reference is not None:
         if reference not in groups:
             raise UnknownReference(f"{attribute} has no group {reference!r}, only {', '.join(groups)}")
         return reference, "caller"
-    configured = REFERENCES.get(attribute)
+    configured = policy.get(attribute)
     if configured in groups:
         return str(configured), "policy"
     recorded = [name for name in groups if name != NOT_RECORDED] or [NOT_RECORDED]

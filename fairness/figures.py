@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fairness.thresholds import FOUR_FIFTHS, Verdict
+from fairness.thresholds import DEFAULT, Verdict
 
 # Each verdict keeps its place in the script's colours, whichever verdicts a figure holds, and its own mark, so that
 # colour is never the only difference.
@@ -35,7 +35,7 @@ def ratios(comparisons: Sequence[Mapping[str, Any]], *, template: Mapping[str, A
             "categoryarray": [_label(row) for row in rows],
         },
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "shapes": [_line(FOUR_FIFTHS), _line(1.0)],
+        "shapes": [_line(DEFAULT.fail_ratio), _line(1.0)],
     }  # fmt: skip
     if template is not None:
         layout["template"] = dict(template)

@@ -1,4 +1,4 @@
-"""From counts to a verdict on each comparison: the declared lines, the data that they need, and what blocks; no I/O."""
+"""From counts to a verdict on each comparison, at the lines of a policy pack, and what blocks; no I/O."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,30 +8,21 @@ from statistics import NormalDist
 from typing import Final
 
 from fairness import intervals, metrics
-from fairness.counts import Comparison, GroupCounts, ReferenceSource, comparisons
+from fairness.counts import STRICT, Comparison, GroupCounts, ReferenceSource, comparisons
 from fairness.intervals import Interval
+from offers.types import Bands as Bands
 
-FOUR_FIFTHS: Final = 0.80
-"""Adverse impact ratio under which a gap is practical (29 CFR 1607.4(D))."""
-WATCH: Final = 0.90
-REVERSE: Final = 1.25
-"""Above this the reference group is the one that falls behind: noted, not judged."""
-SIGNIFICANCE: Final = 0.05
-"""Largest q, after Benjamini-Hochberg in the family, that counts as a finding."""
-MATERIAL_SHORTFALL: Final = 10
-"""People who miss the favourable outcome before a gap is material."""
-SMALLEST_CELL: Final = 10
-"""People favourable and unfavourable that both groups must have before the data can reassure."""
-POWER: Final = 0.80
+DEFAULT: Final = STRICT
+"""The lines where no policy pack says others."""
 _LAST_BITS: Final = 1e-9
-"""A ratio of exactly four fifths, or exactly ten people, stands on its line whatever the division rounded to."""
+"""A ratio or shortfall exactly on its line stands on it, whatever the division rounded to."""
 
 METHODS: Final[Mapping[str, str]] = {
     "ratio_interval": "Katz log, 95 %",
     "difference_interval": "Newcombe hybrid score, 95 %",
     "p": "Fisher exact if any cell is under 100, else chi-square with Yates",
     "q": "Benjamini-Hochberg over the family",
-    "needed_n": "log ratio, normal approximation: 0.80 detected at 80 % power, two-sided 5 %",
+    "needed_n": "log ratio, normal approximation: a ratio on the failing line, at the pack's power and significance",
 }
 """How each number of a ComparisonResult was found, to be stored beside it."""
 
@@ -93,23 +84,30 @@ class ComparisonResult:
 
 
 def compare_all(
-    attributes: Mapping[str, Mapping[str, GroupCounts]], references: Mapping[str, str] | None = None
+    attributes: Mapping[str, Mapping[str, GroupCounts]],
+    references: Mapping[str, str] | None = None,
+    bands: Bands = DEFAULT,
 ) -> list[ComparisonResult]:
     """Judge every group of every attribute against its reference, in order; this call is the family of the q values.
 
-    `references` names a group per attribute where the caller chooses it. Raises UnknownReference, and ValueError on
-    weighted counts, since a verdict is about people.
+    `references` names a group per attribute where the caller chooses it, before those of the bands. Raises
+    UnknownReference, and ValueError on weighted counts, since a verdict is about people.
     """
     chosen = references or {}
-    return judge([pair for name, groups in attributes.items() for pair in comparisons(name, groups, chosen.get(name))])
+    pairs = [
+        pair
+        for name, groups in attributes.items()
+        for pair in comparisons(name, groups, chosen.get(name), bands.references)
+    ]
+    return judge(pairs, bands)
 
 
-def judge(pairs: Sequence[Comparison]) -> list[ComparisonResult]:
+def judge(pairs: Sequence[Comparison], bands: Bands = DEFAULT) -> list[ComparisonResult]:
     """Judge these comparisons, in order, as one family of q values. Raises ValueError on weighted counts."""
     p_values = [intervals.p_value(pair.group, pair.reference) for pair in pairs]
     family = sum(p is not None for p in p_values)
     q_values = intervals.q_values(p_values)
-    return [_result(*row, family) for row in zip(pairs, p_values, q_values, strict=True)]
+    return [_result(*row, family, bands) for row in zip(pairs, p_values, q_values, strict=True)]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -117,29 +115,29 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=_WORST_FIRST.index, default=Verdict.UNDEFINED)
 
 
-def needed_n(group: GroupCounts, reference: GroupCounts) -> int | None:
-    """People of the group needed to detect a ratio of 0.80, at the reference's rate and the two groups' sizes.
+def needed_n(group: GroupCounts, reference: GroupCounts, bands: Bands = DEFAULT) -> int | None:
+    """People of the group needed to detect a ratio on the failing line.
 
-    Normal approximation of the log ratio, so that power and the Katz interval agree. None where the reference has no
-    rate above zero or the group is empty.
+    At the reference's rate and the two groups' sizes. Normal approximation of the log ratio, so that power and the
+    Katz interval agree. None where the reference has no rate above zero or the group is empty.
     """
     if not (group.total and reference.rate):
         return None
-    disadvantaged = FOUR_FIFTHS * reference.rate
+    disadvantaged = bands.fail_ratio * reference.rate
     per_person = (1 - disadvantaged) / disadvantaged
     per_person += (1 - reference.rate) / reference.rate * group.total / reference.total
     normal = NormalDist()
-    spread = normal.inv_cdf(1 - SIGNIFICANCE / 2) + normal.inv_cdf(POWER)
-    return ceil(spread**2 * per_person / log(FOUR_FIFTHS) ** 2)
+    spread = normal.inv_cdf(1 - bands.significance / 2) + normal.inv_cdf(bands.power)
+    return ceil(spread**2 * per_person / log(bands.fail_ratio) ** 2)
 
 
-def _result(pair: Comparison, p: float | None, q: float | None, family: int) -> ComparisonResult:
+def _result(pair: Comparison, p: float | None, q: float | None, family: int, bands: Bands) -> ComparisonResult:
     group, reference = pair.group, pair.reference
     ratio = metrics.disparate_impact(group, reference)
     missing = metrics.shortfall(group, reference)
-    practical = ratio is not None and ratio < FOUR_FIFTHS - _LAST_BITS
-    statistical = q is not None and q < SIGNIFICANCE
-    material = missing is not None and missing >= MATERIAL_SHORTFALL - _LAST_BITS
+    practical = ratio is not None and ratio < bands.fail_ratio - _LAST_BITS
+    statistical = q is not None and q < bands.significance
+    material = missing is not None and missing >= bands.material_shortfall - _LAST_BITS
     return ComparisonResult(
         attribute=pair.attribute,
         group=group.group,
@@ -161,16 +159,16 @@ def _result(pair: Comparison, p: float | None, q: float | None, family: int) -> 
         q=q,
         family=family,
         shortfall=missing,
-        needed_n=needed_n(group, reference),
+        needed_n=needed_n(group, reference, bands),
         practical=practical,
         statistical=statistical,
         material=material,
-        reverse=ratio is not None and ratio > REVERSE + _LAST_BITS,
-        verdict=_verdict(group, reference, ratio, all_keys=practical and statistical and material),
+        reverse=ratio is not None and ratio > bands.reverse_ratio + _LAST_BITS,
+        verdict=_verdict(pair, ratio, bands, all_keys=practical and statistical and material),
     )
 
 
-def _verdict(group: GroupCounts, reference: GroupCounts, ratio: float | None, *, all_keys: bool) -> Verdict:
+def _verdict(pair: Comparison, ratio: float | None, bands: Bands, *, all_keys: bool) -> Verdict:
     """Little data withholds reassurance, never a finding.
 
     The three keys already guard against false alarms. Asking a finding for power as well would let a planted ratio of
@@ -178,34 +176,35 @@ def _verdict(group: GroupCounts, reference: GroupCounts, ratio: float | None, *,
     """
     if ratio is None:
         return Verdict.UNDEFINED
+    group, reference = pair.group, pair.reference
     cells = (group.favourable, group.unfavourable, reference.favourable, reference.unfavourable)
-    counted = min(cells) >= SMALLEST_CELL
-    if all_keys and (counted or _evident(group, reference)):
+    counted = min(cells) >= bands.smallest_cell
+    if all_keys and (counted or _evident(group, reference, bands)):
         return Verdict.FAIL
-    needed = needed_n(group, reference)
+    needed = needed_n(group, reference, bands)
     if needed is None or group.total < needed:
         return Verdict.TOO_LITTLE_DATA
     if not counted:
-        settled = min(group.total, reference.total) >= needed and _settled(group, reference)
+        settled = min(group.total, reference.total) >= needed and _settled(group, reference, bands)
         return Verdict.PASS if settled else Verdict.TOO_LITTLE_DATA
-    return Verdict.WATCH if ratio < WATCH - _LAST_BITS else Verdict.PASS
+    return Verdict.WATCH if ratio < bands.watch_ratio - _LAST_BITS else Verdict.PASS
 
 
-def _settled(group: GroupCounts, reference: GroupCounts) -> bool:
+def _settled(group: GroupCounts, reference: GroupCounts, bands: Bands) -> bool:
     """Whether the ratio cannot lie under the watch line, even with each rate at the unkind end of its interval.
 
     Where nearly everybody is favourable there are never ten unfavourable people, however many thousands were counted:
     to call that too little data would teach its readers to pass over the words.
     """
     low, high = intervals.wilson_interval(group).low, intervals.wilson_interval(reference).high
-    return low / high >= WATCH
+    return low / high >= bands.watch_ratio
 
 
-def _evident(group: GroupCounts, reference: GroupCounts) -> bool:
-    """Whether the whole interval lies below four fifths.
+def _evident(group: GroupCounts, reference: GroupCounts, bands: Bands) -> bool:
+    """Whether the whole interval lies below the failing line.
 
     Without this the smallest cell would hide the worst case: a rule that shuts a group out leaves it fewer than ten
     favourable people, and "too little data" would let it through the gate.
     """
     interval = intervals.ratio_interval(group, reference)
-    return interval is not None and interval.high < FOUR_FIFTHS
+    return interval is not None and interval.high < bands.fail_ratio

@@ -185,3 +185,56 @@ class Release:
     def covers(self, rule: Rule | Boost, offer: str) -> bool:
         """Whether a rule or boost applies to an offer."""
         return rule.scope == "all" or rule.target == (offer if rule.scope == "offer" else self.offers[offer].product)
+
+
+@dataclass(frozen=True, slots=True)
+class AgeBand:
+    """Completed years from `lower` (included) to below `upper` (excluded; None: no upper end)."""
+
+    name: str
+    lower: int
+    upper: int | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The lines at which a fairness figure is judged; a policy pack states them, and these are the strict default.
+
+    Ratios and shares are fractions, gaps are absolute differences of shares, SMD is in standard deviations.
+    """
+
+    fail_ratio: float = 0.80  # adverse impact ratio under which a gap is practical (29 CFR 1607.4(D))
+    watch_ratio: float = 0.90
+    reverse_ratio: float = 1.25  # above it the reference group is the one that falls behind: noted, not judged
+    significance: float = 0.05  # largest q, after Benjamini-Hochberg in the family, that counts as a finding
+    material_shortfall: int = 10  # people who miss the favourable outcome before a gap is material
+    smallest_cell: int = 10  # people favourable and unfavourable in both groups before the data can reassure
+    power: float = 0.80
+    parity_watch: float = 0.05  # statistical parity difference
+    parity_fail: float = 0.10
+    odds_watch: float = 0.05  # equal opportunity and average odds difference
+    odds_fail: float = 0.10
+    smd_watch: float = 0.20
+    smd_fail: float = 0.30
+    effect_watch: float = 0.02  # marginal effect
+    effect_fail: float = 0.05
+    calibration_watch: float = 0.90  # observed over expected, or its reciprocal where that is smaller
+    calibration_fail: float = 0.80
+    steering_watch: float = 0.05  # share shown the best of a family, among those equally eligible
+    steering_fail: float = 0.10
+    exposure_watch: float = 0.05  # share of the audience against share of the eligible
+    exposure_fail: float = 0.10
+    lockout_people: int = 1_000  # eligible people of a group from which on an arm can be locked out for it
+    lockout_share: float = 0.25  # of the most exposed group's exposure
+    proxy_notable: float = 0.60  # AUC of an attribute for a protected group
+    proxy_strong: float = 0.75
+    smallest_shown: int = 20  # people of a group under which an aggregate is not shown
+    references: Mapping[str, str] = field(
+        default_factory=lambda: {"gender": "male", "age_band": "25 to 61", "region": "Metro"}, hash=False
+    )  # the group that others are compared with, by attribute; the largest one where none is named
+    age_bands: tuple[AgeBand, ...] = (
+        AgeBand("under 25", 0, 25, "Young adults; one year's shift of this edge changes the verdict on German credit."),
+        AgeBand("25 to 61", 25, 62, "Reference group."),
+        AgeBand("62 and over", 62, None, "Regulation B, 12 CFR 1002.2(o): elderly is 62 or older."),
+    )

@@ -59,7 +59,7 @@ def overview(request: SignedInRequest) -> HttpResponse:
             "worst": _worst(shown),
             "findings": _findings(rows, subject, source, audit),
             "scale": SCALE,
-            "thresholds": {"ratio": thresholds.FOUR_FIFTHS, "shortfall": thresholds.MATERIAL_SHORTFALL},
+            "thresholds": {"ratio": thresholds.DEFAULT.fail_ratio, "shortfall": thresholds.DEFAULT.material_shortfall},
             "figure": figures.ratios(shown) if shown else None,
         },
     )

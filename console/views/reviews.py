@@ -27,7 +27,7 @@ from console.templatetags.console import local_time
 from console.waiting import changes_waiting_for
 from fairness import gate
 from fairness.evidence import candidate_content
-from fairness.thresholds import FOUR_FIFTHS, Verdict
+from fairness.thresholds import DEFAULT, Verdict
 from offers import approvals, golden, roles, snapshot
 from offers.catalog import requirement
 from offers.models import ChangeRequest, Evidence, Release
@@ -150,7 +150,7 @@ def _evidence(change: ChangeRequest) -> dict[str, Any]:
         "computing": in_review and row is None,
         "job": computing(change),
         "scale": SCALE,
-        "threshold": FOUR_FIFTHS,
+        "threshold": DEFAULT.fail_ratio,
     }
 
 

@@ -16,8 +16,8 @@ from console.access import SignedInRequest, allowed
 from console.evidence_view import comparison, expected_rows, verdict_words
 from console.proposing import propose
 from console.studio.what_if_form import WhatIfForm
+from fairness import thresholds
 from fairness.preview import Preview, preview
-from fairness.thresholds import FOUR_FIFTHS
 from offers import roles, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.models import Release
@@ -41,7 +41,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "release": live.number,
             "stale": stale,
             "parity_scale": SCALE,
-            "parity_line": FOUR_FIFTHS,
+            "parity_line": thresholds.DEFAULT.fail_ratio,
             **_effect(request, items, form.is_valid()),
         },
     )

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fairness import metrics
 from fairness.counts import (
-    AGE_BANDS,
     NOT_RECORDED,
+    STRICT,
     ConfusionCounts,
     GroupCounts,
     UnknownReference,
@@ -183,9 +183,9 @@ def test_a_negative_weight_or_age_is_a_fault_in_the_data() -> None:
 
 def test_age_bands_have_exact_edges() -> None:
     ages = [0, 24, 24.99, 25, 61, 61.99, 62, 104, None]
-    under, reference, over = (band.name for band in AGE_BANDS)
+    under, reference, over = (band.name for band in STRICT.age_bands)
     assert (under, reference, over) == ("under 25", "25 to 61", "62 and over")
-    assert [band.upper for band in AGE_BANDS] == [*(band.lower for band in AGE_BANDS[1:]), None]
+    assert [band.upper for band in STRICT.age_bands] == [*(band.lower for band in STRICT.age_bands[1:]), None]
     assert age_bands(ages).tolist() == [under, under, under, reference, reference, reference, over, over, None]
 
 
