@@ -109,6 +109,10 @@ class ChangeRequest(models.Model):
     justified_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     # The evidence that was justified: another candidate, or another live release, takes another signature.
     justified_evidence = models.ForeignKey("offers.Evidence", on_delete=models.PROTECT, null=True, related_name="+")
+    # What else would have served the need, and why it was not taken.
+    alternatives_considered = models.TextField(blank=True)
+    # Why its checker approves although the evidence has too little data to say whether it is fair.
+    little_data_because = models.TextField(blank=True)
     # The release that was live when it was approved: what a later one changed of its items is not overwritten.
     approved_on = models.PositiveIntegerField(null=True)
     # Approved now, published then; None publishes with the approval.
@@ -195,7 +199,8 @@ class Release(models.Model):
 
 
 class Stop(models.Model):
-    """An emergency brake on one thing or on everything; one person stops, another resumes."""
+    """An emergency brake on one thing or on everything; one person stops, another resumes. What a policy stops by
+    itself (`stopped_by` None) anybody may resume who may resume at all."""
 
     class Scope(models.TextChoices):
         ALL = "all", "everything"
@@ -207,7 +212,7 @@ class Stop(models.Model):
     scope = models.CharField(max_length=10, choices=Scope.choices)
     target = models.CharField(max_length=120, blank=True)
     reason = models.TextField()
-    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     stopped_at = models.DateTimeField()
     resumed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     resumed_at = models.DateTimeField(null=True)
@@ -216,7 +221,8 @@ class Stop(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="resumed_by_a_second_person", condition=Q(resumed_by__isnull=True) | ~Q(resumed_by=F("stopped_by"))
+                name="resumed_by_a_second_person",
+                condition=Q(resumed_by__isnull=True) | Q(stopped_by__isnull=True) | ~Q(resumed_by=F("stopped_by")),
             ),
             models.UniqueConstraint(
                 name="one_open_stop_per_target", fields=["scope", "target"], condition=Q(resumed_at__isnull=True)

@@ -33,6 +33,18 @@ def stop(*, scope: str, target: str, reason: str, officer: User, now: datetime) 
     roles.require(officer, "stop")
     if not reason.strip():
         raise NoReason("say why: whoever resumes has to judge it")
+    return _stop(scope, target, reason, officer, now)
+
+
+def stop_by_policy(*, scope: str, target: str, reason: str, now: datetime) -> Stop:
+    """What an approved policy stops without a person: it can only restrict, and a person resumes it.
+
+    Call inside a transaction, then rebuild.announce(). Raises UnknownTarget or AlreadyStopped.
+    """
+    return _stop(scope, target, reason, None, now)
+
+
+def _stop(scope: str, target: str, reason: str, officer: User | None, now: datetime) -> Stop:
     _require_target(scope, target)
     try:
         with transaction.atomic():
@@ -42,7 +54,7 @@ def stop(*, scope: str, target: str, reason: str, officer: User, now: datetime) 
     except IntegrityError:
         raise AlreadyStopped(f"{scope} {target}".strip() + " is stopped already") from None
     audit.record(
-        actor=officer.get_username(), action="stop.made", subject=f"{scope} {target}".strip(),
+        actor=officer.get_username() if officer else "candor", action="stop.made", subject=f"{scope} {target}".strip(),
         detail={"stop": made.pk, "reason": reason}, now=now,
     )  # fmt: skip
     return made

@@ -2,6 +2,7 @@
 constraints and triggers of the migrations."""
 
 from fairness.models.audits import FairnessAudit, ProxyStrength
+from fairness.models.findings import Finding, FindingEvent
 from fairness.models.vault import ProtectedAttribute
 
-__all__ = ["FairnessAudit", "ProtectedAttribute", "ProxyStrength"]
+__all__ = ["FairnessAudit", "Finding", "FindingEvent", "ProtectedAttribute", "ProxyStrength"]
