@@ -4,19 +4,24 @@ path, and never a protected attribute, since none is an input."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from decisioning import decision_log, identity, reward_log, runtime
+from decisioning.bandit.posterior import Posterior
 from decisioning.cascade import CASCADE, STAGES
 from decisioning.case import Case
 from decisioning.creative import text_for
 from decisioning.models import Decision as DecisionRow
 from decisioning.models import Presentation
 from decisioning.plan import Plan, complete
+from decisioning.propensity import reasons
+from decisioning.propensity.reasons import Reason
 from decisioning.types import Decision, Known
 from offers.conditions.describe import sentence, would_pass_if
 from offers.conditions.evaluate import trace
@@ -30,10 +35,46 @@ RANKING = "bandit"  # the stage that ends what scored lower
 STRONGEST = 8  # contributions listed for one offer
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What one decision is explained from: its plan, what was known, and what it came to."""
+
+    plan: Plan
+    known: Known
+    decision: Decision
+
+    @cached_property
+    def failures(self) -> Mapping[int, bool | None]:
+        """The rules, by position, that the customer does not meet."""
+        return dict(self.plan.failures(self.known.attributes))
+
+    @cached_property
+    def rules_of(self) -> Mapping[int, Sequence[int]]:
+        """Positions of the rules on each offer: of thousands of both, no offer may ask every rule."""
+        held: dict[int, list[int]] = defaultdict(list)
+        for position, offers in enumerate(self.plan.rule_offers):
+            for offer in offers:
+                held[offer].append(position)
+        return held
+
+    @cached_property
+    def refusals(self) -> Mapping[str, dict[str, str]]:
+        return {
+            row.offer: {"stage": row.stage, "reason": row.reason, "by": row.by}
+            for row in reversed(self.decision.refusals)
+        }
+
+
+def asked(row: DecisionRow) -> Asked:
+    """Raises NoRelease."""
+    return Asked(runtime.plan(row.release), decision_log.inputs(row)[1], decision_log.result(row))
+
+
 def explain(row: DecisionRow) -> dict[str, Any]:
     """Everything about one decision as JSON values. Raises NoRelease."""
     request, known = decision_log.inputs(row)
-    decision, plan = decision_log.result(row), runtime.plan(row.release)
+    of = asked(row)
+    decision, plan = of.decision, of.plan
     stages = timings(row)
     return {
         "decision_id": str(row.id),
@@ -46,7 +87,7 @@ def explain(row: DecisionRow) -> dict[str, Any]:
         "degraded": list(row.degraded),
         "withheld": list(known.withheld),
         "funnel": funnel(plan, decision),
-        "offers": [_offer(key, plan, decision, known) for key in _in_order(plan, decision)],
+        "offers": [offer(key, of) for key in in_order(plan, decision)],
         "groups": {name: {"age_seconds": age} for name, age in sorted(known.ages.items())},
         "known": dict(sorted(known.attributes.items())),
         "consents": sorted(known.consents),
@@ -78,12 +119,12 @@ def _whole(plan: Plan, decision: Decision) -> str | None:
     return _CUSTOMER_STAGES.get(decision.reason or "")
 
 
-def _ended(key: str, plan: Plan, decision: Decision) -> dict[str, str] | None:
+def _ended(key: str, of: Asked) -> dict[str, str] | None:
     """The stage that ended an offer and why; None for what was chosen."""
-    refusal = next((refusal for refusal in decision.refusals if refusal.offer == key), None)
-    whole = _whole(plan, decision)
-    if refusal:
-        return {"stage": refusal.stage, "reason": refusal.reason, "by": refusal.by}
+    decision = of.decision
+    if key in of.refusals:
+        return of.refusals[key]
+    whole = _whole(of.plan, decision)
     if whole:
         return {"stage": whole, "reason": decision.reason or "", "by": ""}
     if key in {choice.offer for choice in decision.choices}:
@@ -92,7 +133,7 @@ def _ended(key: str, plan: Plan, decision: Decision) -> dict[str, str] | None:
     return {"stage": RANKING, "reason": "RANKED_LOWER" if ranked else "FALLBACK_NOT_NEEDED", "by": ""}
 
 
-def _in_order(plan: Plan, decision: Decision) -> list[str]:
+def in_order(plan: Plan, decision: Decision) -> list[str]:
     """Chosen offers first, then the ranked by their best score, then the refused in the order of the stages."""
     rank = {choice.offer: choice.rank for choice in decision.choices}
     best: dict[str, float] = {}
@@ -105,7 +146,9 @@ def _in_order(plan: Plan, decision: Decision) -> list[str]:
     )
 
 
-def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, Any]:
+def offer(key: str, of: Asked) -> dict[str, Any]:
+    """One offer of the catalogue: how far it came, its rules clause by clause, its arms, what moved its score."""
+    plan, decision = of.plan, of.decision
     choice = next((choice for choice in decision.choices if choice.offer == key), None)
     # Under a mandate the arm that was chosen need not be the offer's best by score.
     scored = sorted(
@@ -117,8 +160,8 @@ def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, 
         "name": plan.release.offers[key].name,
         "rank": choice.rank if choice else None,
         "action_probability": choice.action_probability if choice else None,
-        "ended": _ended(key, plan, decision),
-        "rules": _rules(plan.offers.index(key), plan, known),
+        "ended": _ended(key, of),
+        "rules": _rules(key, of),
         "arms": [
             {
                 "arm": row.arm, "propensity": row.propensity, "boost": row.boost, "mean": row.mean,
@@ -127,13 +170,12 @@ def _offer(key: str, plan: Plan, decision: Decision, known: Known) -> dict[str, 
             }
             for row in scored
         ],
-        "contributions": _contributions(scored[0].arm, plan, known) if choice and scored else None,
+        "contributions": _contributions(scored[0].arm, plan, of.known) if choice and scored else None,
     }  # fmt: skip
 
 
-def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
+def _rules(key: str, of: Asked) -> list[dict[str, Any]]:
     """Every rule on the offer, clause by clause with value and threshold, none left out."""
-    failures = dict(plan.failures(known.attributes))
     return [
         {
             "rule": rule.key,
@@ -141,23 +183,24 @@ def _rules(offer: int, plan: Plan, known: Known) -> list[dict[str, Any]]:
             "sentence": sentence(rule.when),
             "reason_code": rule.reason_code,
             "basis": rule.basis,
-            "passed": failures.get(position, True),
+            "passed": of.failures.get(position, True),
             "clauses": [
                 {
                     "attribute": clause.attribute, "operator": clause.op, "threshold": clause.threshold,
                     "value": clause.value, "passed": clause.passed,
                     "would_pass_if": None if clause.passed == clause.wanted else would_pass_if(clause),
                 }
-                for clause in trace(rule.when, known.attributes)
+                for clause in trace(rule.when, of.known.attributes)
             ],
         }
-        for position, rule in enumerate(plan.rules)
-        if offer in plan.rule_offers[position]
+        for position in of.rules_of.get(of.plan.position[key], ())
+        for rule in (of.plan.rules[position],)
     ]  # fmt: skip
 
 
 def _contributions(arm: str, plan: Plan, known: Known) -> dict[str, Any] | None:
-    """LightGBM's own SHAP values in log-odds, strongest first; `rest` is the sum of those not listed."""
+    """LightGBM's own SHAP values in log-odds, strongest first, and the same by reason family; either `rest` is the sum
+    of what is not listed, so that each adds up to the raw score."""
     if plan.model is None or plan.prepared is None:
         return None
     row = plan.row_of_arm[[plan.arms.index(arm)]]
@@ -165,6 +208,10 @@ def _contributions(arm: str, plan: Plan, known: Known) -> dict[str, Any] | None:
     names = plan.model.encoder.names
     order = np.argsort(-np.abs(values[:-1]), kind="stable")
     listed, rest = order[:STRONGEST], order[STRONGEST:]
+    by_name: dict[str, float] = defaultdict(float)  # an offer and its arm may both have a fact of one name
+    for name, value in zip(names, values[:-1].tolist(), strict=True):
+        by_name[name] += value
+    principal = reasons.principal(reasons.grouped(by_name, plan.model.report.get("reason_families")))
     return {
         "base": float(values[-1]),
         "columns": [
@@ -174,7 +221,22 @@ def _contributions(arm: str, plan: Plan, known: Known) -> dict[str, Any] | None:
         ],
         "rest": float(values[rest].sum()),
         "raw_score": float(plan.model.raw_scores(known.attributes, plan.prepared, row)[0]),
+        "reasons": {
+            "raising": [_reason(reason) for reason in principal.raising],
+            "lowering": [_reason(reason) for reason in principal.lowering],
+            "rest": principal.rest,
+            "minimum": reasons.MINIMUM,
+            "baseline": plan.model.report.get("reason_baseline", reasons.BASELINE),
+        },
     }  # fmt: skip
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "family": reason.family,
+        "log_odds": reason.log_odds,
+        "inputs": [{"column": name, "log_odds": value} for name, value in reason.inputs],
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -223,15 +285,24 @@ def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
 
 def timings(row: DecisionRow) -> dict[str, int]:
     """Microseconds of each stage, measured by running the cascade again now."""
+    return {name: took for name, took, _ in _again(row, runtime.plan(row.release), None)}
+
+
+def case(row: DecisionRow, posterior: Posterior | None = None) -> Case:
+    """The working state at the end of the cascade, run again from the record: what the ranking was made of.
+    `posterior`, if given, is the one at the row's position. Raises NoRelease."""
+    *_, (_, _, last) = _again(row, runtime.plan(row.release), posterior)
+    return last
+
+
+def _again(row: DecisionRow, plan: Plan, posterior: Posterior | None) -> Iterator[tuple[str, int, Case]]:
+    """Each stage that was run, with the microseconds that it takes now, and the case after it."""
     request, known = decision_log.inputs(row)
-    plan = runtime.plan(row.release)
-    posterior = complete(reward_log.rebuilt(row.posterior), plan)
-    case = Case(request, known, plan, posterior, identity.draw_key(row.id), live=[True] * len(plan.offers))
-    result: dict[str, int] = {}
+    beliefs = complete(posterior or reward_log.rebuilt(row.posterior), plan)
+    state = Case(request, known, plan, beliefs, identity.draw_key(row.id), live=[True] * len(plan.offers))
     for name, stage in CASCADE:
         started = time.perf_counter_ns()
-        stage(case)
-        result[name] = (time.perf_counter_ns() - started) // 1000
-        if case.reason or not case.any_live:
+        stage(state)
+        yield name, (time.perf_counter_ns() - started) // 1000, state
+        if state.reason or not state.any_live:
             break
-    return result

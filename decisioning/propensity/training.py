@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from decisioning.propensity.encoding import PAIR_COLUMNS, Column, Encoder, FloatArray, Kind, OfferRow, Source
+from decisioning.propensity.reasons import BASELINE, families_of
 from decisioning.propensity.scoring import PropensityModel
 from offers import register
 
@@ -105,6 +106,9 @@ def train(
         "parameters": settings,
         "columns": list(encoder.names),
         "group_versions": {group: register.GROUPS[group].version for group in encoder.groups},
+        "reason_families": families_of(encoder.names),
+        "reason_baseline": BASELINE,
+        "typical": _typical(encoder, matrix),
         "gain": dict(zip(encoder.names, booster.feature_importance("gain").tolist(), strict=True)),
         "training_sha256": _training_hash(encoder, matrix, accepted, settings),
     }
@@ -194,6 +198,20 @@ def _column(
         counts = Counter(str(facts[name]) for facts in known if facts.get(name) is not None)
         vocabulary = tuple(sorted(sorted(counts, key=lambda value: (-counts[value], value))[:LARGEST_VOCABULARY]))
     return Column(name, source, _KINDS[kind], label, vocabulary)
+
+
+def _typical(encoder: Encoder, matrix: FloatArray) -> dict[str, float]:
+    """What most examples had in each column, encoded: the median of a number, the most frequent of anything else. An
+    explanation says of a value whether it is above it."""
+    typical = {}
+    for column, values in zip(encoder.columns, matrix.T, strict=True):
+        present = values[~np.isnan(values)]
+        if column.kind in ("number", "set_size"):
+            typical[column.name] = float(np.median(present))
+        else:
+            found, counts = np.unique(present, return_counts=True)
+            typical[column.name] = float(found[np.argmax(counts)])
+    return typical
 
 
 def _folds(customers: Sequence[int | str], seed: int) -> npt.NDArray[np.intp]:
