@@ -104,7 +104,7 @@ def funnel(plan: Plan, decision: Decision) -> list[dict[str, Any]]:
     for refusal in decision.refusals:
         ended[refusal.stage] += 1
     left, steps = len(plan.offers), [{"stage": "catalogue", "left": len(plan.offers)}]
-    whole = _whole(plan, decision)
+    whole = ended_at(plan, decision)
     for stage in STAGES:
         left = 0 if stage == whole else left - ended[stage]
         steps.append({"stage": stage, "left": max(0, left)})
@@ -112,7 +112,7 @@ def funnel(plan: Plan, decision: Decision) -> list[dict[str, Any]]:
     return steps
 
 
-def _whole(plan: Plan, decision: Decision) -> str | None:
+def ended_at(plan: Plan, decision: Decision) -> str | None:
     """The stage that ended the decision for the customer, and with it every offer that was still in."""
     if len(decision.refusals) == len(plan.offers):
         return None
@@ -124,7 +124,7 @@ def _ended(key: str, of: Asked) -> dict[str, str] | None:
     decision = of.decision
     if key in of.refusals:
         return of.refusals[key]
-    whole = _whole(of.plan, decision)
+    whole = ended_at(of.plan, decision)
     if whole:
         return {"stage": whole, "reason": decision.reason or "", "by": ""}
     if key in {choice.offer for choice in decision.choices}:
