@@ -7,10 +7,10 @@ read one, for the reader of the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,14 @@ def competing_offers(plan: Plan) -> Mask:
 def segments(columns: Columns) -> dict[str, NDArray[np.int16]]:
     """The codes (n,) of each customer into BANDS and STATES."""
     return {"credit_score_band": _bands(columns), "state": _codes(columns["state"], STATES)}
+
+
+def band_of(attributes: Mapping[str, Any]) -> str:
+    """The same of one customer by her attributes; "" where neither score nor band is known."""
+    score = attributes.get("credit_score")
+    return (
+        str(attributes.get("credit_score_band") or "") if score is None else BANDS[int(np.digitize(score, _BAND_EDGES))]
+    )
 
 
 def _bands(columns: Columns) -> NDArray[np.int16]:
