@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from offers.register import ATTRIBUTES, CARD_KINDS
 
-MINIMUM: Final = 0.05  # log-odds under which a family is no reason: it moves the odds of acceptance by less than 5 %
+MINIMUM: Final = (
+    0.15  # log-odds under which a family is no reason: it moves the odds of acceptance by less than a sixth
+)
 MOST: Final = 4  # reasons for, and reasons against: more are not likely to help (12 CFR 1002.9, comment 9(b)(2)-1)
 BASELINE: Final = "all"  # what a contribution is counted from: the mean of all that the model was trained on
 
