@@ -1,8 +1,52 @@
 """The tables of fairness, one module an area; who may write a row is in the domain modules and once more in the
 constraints and triggers of the migrations."""
 
+from fairness.models.alternatives import (
+    Candidate,
+    ComparatorPair,
+    DecisionMemo,
+    IndividualCheck,
+    Search,
+    SearchRun,
+    SearchSignature,
+    SearchWaiver,
+)
 from fairness.models.audits import FairnessAudit, ProxyStrength
+from fairness.models.cube import CubeComparison, CubeCount, CubeOffer, CubePosition, CubeUnit
 from fairness.models.findings import Finding, FindingEvent
+from fairness.models.governance import (
+    Anchor,
+    ExaminerPack,
+    ExaminerPackPart,
+    ModelRecord,
+    ModelValidation,
+    ReviewTrigger,
+)
 from fairness.models.vault import ProtectedAttribute
 
-__all__ = ["FairnessAudit", "Finding", "FindingEvent", "ProtectedAttribute", "ProxyStrength"]
+__all__ = [
+    "Anchor",
+    "Candidate",
+    "ComparatorPair",
+    "CubeComparison",
+    "CubeCount",
+    "CubeOffer",
+    "CubePosition",
+    "CubeUnit",
+    "DecisionMemo",
+    "ExaminerPack",
+    "ExaminerPackPart",
+    "FairnessAudit",
+    "Finding",
+    "FindingEvent",
+    "IndividualCheck",
+    "ModelRecord",
+    "ModelValidation",
+    "ProtectedAttribute",
+    "ProxyStrength",
+    "ReviewTrigger",
+    "Search",
+    "SearchRun",
+    "SearchSignature",
+    "SearchWaiver",
+]

@@ -6,15 +6,19 @@ from django.conf import settings
 from psycopg.sql import SQL, Identifier
 
 from console.databases import parameters
-from tests.factories import approve_content
+from fairness.governance import inventory
+from tests.factories import NOW, approve_content, make_model
 
-TABLES = {"offers_release": "number", "offers_evidence": "id", "offers_auditevent": "sequence"}
+TABLES = {
+    "offers_release": "number", "offers_evidence": "id", "offers_auditevent": "sequence", "fairness_modelrecord": "id",
+}  # fmt: skip
 EMPTY = ("decisioning_decision", "decisioning_outcome", "decisioning_presentation", "decisioning_rewardlog")
 
 
 @pytest.mark.usefixtures("live_db")
 def test_append_only_tables_refuse_their_owner() -> None:
     approve_content()
+    inventory.keep(make_model("challenger", "spend_share_travel").name, NOW)
     with psycopg.connect(**parameters(settings.DATABASES["owner"]), autocommit=True) as owner:
         for table, key in TABLES.items():
             for statement in ("UPDATE {table} SET {key} = {key}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"):

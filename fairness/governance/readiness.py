@@ -1,0 +1,43 @@
+"""What keeps a model from going live, in words; the trigger on releases refuses the same to whoever writes SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fairness.governance import fields, inventory
+from fairness.models import ModelRecord, ModelValidation
+
+_GOOD = (ModelValidation.Conclusion.APPROVED, ModelValidation.Conclusion.CONDITIONS)
+
+
+class NotReady(PermissionError):
+    """The model's documentation or validation is not what going live takes."""
+
+
+def missing(name: str, now: datetime) -> list[str]:
+    """What is missing, empty where the model may go live. A model without a row in the inventory gets one.
+
+    Raises ModelVersion.DoesNotExist.
+    """
+    row = inventory.keep(name, now)
+    blank = [f"the inventory leaves blank: {label.lower()}" for label in fields.blank(row.content)]
+    return blank + _unvalidated(row, now)
+
+
+def require(name: str, now: datetime) -> None:
+    """Raises NotReady where anything is missing."""
+    found = missing(name, now)
+    if found:
+        raise NotReady(f"model {name} cannot go live: {'; '.join(found)}")
+
+
+def _unvalidated(row: ModelRecord, now: datetime) -> list[str]:
+    if row.tier != 1:
+        return []
+    last = ModelValidation.objects.filter(model=row.model_id, signed_at__isnull=False).first()
+    if last is None or last.conclusion not in _GOOD:
+        return ["it is of tier 1 and no validation approves it"]
+    if last.countersigned_by_id is None:
+        return ["it is of tier 1 and its validation waits for a second signature"]
+    assert last.valid_until is not None
+    return [] if last.valid_until > now.date() else [f"its validation ended on {last.valid_until:%d %B %Y}"]
