@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairness import counts, vault
-from fairness.counts import NOT_RECORDED, GroupCounts
+from fairness.counts import NOT_RECORDED, STRICT, GroupCounts
+from offers.types import AgeBand
 
 BIRTH_DATE: Final = "birth_date"
 """Read as `age_band` at the time of the audit: a stored band would be wrong after the next birthday."""
@@ -62,8 +63,11 @@ class _Reading:
         return Grouping(renumbered[self.codes], tuple(order))
 
 
-def groupings(customers: NDArray[np.int64], now: datetime) -> dict[str, Grouping]:
-    """The groups of these distinct customers (N,) under every attribute that the vault holds for any of them."""
+def groupings(
+    customers: NDArray[np.int64], now: datetime, edges: tuple[AgeBand, ...] = STRICT.age_bands
+) -> dict[str, Grouping]:
+    """The groups of these distinct customers (N,) under every attribute that the vault holds for any of them; ages in
+    the bands of the pack in force."""
     found: dict[str, _Reading] = {}
     today = now.date()
     order = np.argsort(customers, kind="stable")
@@ -71,7 +75,7 @@ def groupings(customers: NDArray[np.int64], now: datetime) -> dict[str, Grouping
     for start in range(0, len(customers), _CHUNK):
         for name, value, holders in vault.grouped(ranked[start : start + _CHUNK].tolist()):
             if name == BIRTH_DATE:
-                name, value = AGE_BAND, _band(value, today)
+                name, value = AGE_BAND, _band(value, today, edges)
             if name not in found:
                 found[name] = _Reading(np.full(len(customers), -1, dtype=np.int16))
             found[name].note(order[np.searchsorted(ranked, holders)], value)
@@ -79,7 +83,7 @@ def groupings(customers: NDArray[np.int64], now: datetime) -> dict[str, Grouping
 
 
 @lru_cache(maxsize=1 << 16)  # a population has some 25,000 birth dates
-def _band(birth_date: str, today: date) -> str:
+def _band(birth_date: str, today: date, edges: tuple[AgeBand, ...]) -> str:
     born = date.fromisoformat(birth_date)
     years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return str(counts.age_bands([years])[0])
+    return str(counts.age_bands([years], edges)[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from enum import StrEnum, auto
 from math import ceil, log
 from statistics import NormalDist
@@ -10,6 +11,7 @@ from typing import Final
 from fairness import intervals, metrics
 from fairness.counts import STRICT, Comparison, GroupCounts, ReferenceSource, comparisons
 from fairness.intervals import Interval
+from offers import packs
 from offers.types import Bands as Bands
 
 DEFAULT: Final = STRICT
@@ -81,6 +83,11 @@ class ComparisonResult:
         """Every field under its own name, intervals as [low, high]; holds no NaN and no infinity."""
         ends = {"ratio_interval": self.ratio_interval, "difference_interval": self.difference_interval}
         return asdict(self) | {name: end and list(end) for name, end in ends.items()} | {"verdict": self.verdict.value}
+
+
+def bands_in_force(source: packs.Source, on: date) -> Bands:
+    """The lines of everything in force on a day, each at its strictest: for an audit of customers of several places."""
+    return packs.strictest(packs.in_force(source, on)).bands
 
 
 def compare_all(

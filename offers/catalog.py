@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from jsonschema import Draft202012Validator, FormatChecker
 
-from offers import audit, canonical, channels, golden, roles, storable, terms
+from offers import audit, canonical, channels, golden, pack_schema, roles, storable, terms
 from offers.conditions.grammar import Clause, Combination, Condition, Fault, InvalidCondition, parse
 from offers.models import KINDS, WHOLE_KINDS, ChangeRequest, Release
 from offers.register import OFFER_FACTS, STATES
@@ -214,6 +214,7 @@ SCHEMAS: dict[str, Draft202012Validator] = {
         },
     ),
     "placement": _schema({"title": _TITLE, "fallback": {"type": ["string", "null"]}}),
+    "pack": _schema(pack_schema.REQUIRED, pack_schema.OPTIONAL),
     "model": _schema({"title": _TITLE, "sha256": {"type": "string", "pattern": r"^[0-9a-f]{64}$"}}),
 }
 
@@ -261,6 +262,8 @@ def faults_of(item: Item) -> list[Fault]:
         faults += _condition_faults(item, root)
     if not faults and item.kind == "creative":
         faults += channels.all_faults(item.content["texts"], f"{root}/texts")
+    if not faults and item.kind == "pack":
+        faults += pack_schema.faults(item.content, root)
     return faults
 
 

@@ -24,7 +24,9 @@ def exported(release: ReleaseRow) -> dict[str, bytes]:
         "published_at": release.published_at.isoformat(),
     }  # fmt: skip
     files = {
-        f"{kind}/{key}.json": _text(content) for kind in KINDS for key, content in sorted(release.content[kind].items())
+        f"{kind}/{key}.json": _text(content)
+        for kind in KINDS
+        for key, content in sorted(release.content.get(kind, {}).items())
     }
     return {ABOUT: _text(about), **files}
 

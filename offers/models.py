@@ -9,7 +9,19 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-KINDS = ("product", "offer", "creative", "arm", "rule", "boost", "contact_policy", "ranking", "placement", "model")
+KINDS = (
+    "product",
+    "offer",
+    "creative",
+    "arm",
+    "rule",
+    "boost",
+    "contact_policy",
+    "ranking",
+    "placement",
+    "model",
+    "pack",
+)
 # Changes of many items: back to an earlier release, and a catalogue read from files.
 WHOLE_KINDS = ("rollback", "catalogue")
 

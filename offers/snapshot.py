@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from offers import canonical, mandates
+from offers import canonical, mandates, packs
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.grammar import Fault, parse
 from offers.models import KINDS
@@ -28,7 +28,7 @@ from offers.types import (
 )
 
 Content = dict[str, dict[str, Any]]
-EMPTY: Content = {kind: {} for kind in KINDS}
+EMPTY: Content = {kind: {} for kind in KINDS if kind != "pack"}
 _ROUNDING = 1e-9
 
 
@@ -55,7 +55,8 @@ def apply(content: Content, items: Iterable[Item]) -> Content:
             result["model"] = {item.key: dict(item.content)}  # there is one champion
         else:
             result[item.kind][item.key] = dict(item.content)
-    return result
+    # Releases from before there were packs keep their hash, also where one goes back to them.
+    return result if result["pack"] else {kind: items for kind, items in result.items() if kind != "pack"}
 
 
 def between(content: Content, wanted: Content) -> list[Item]:
@@ -95,6 +96,7 @@ def read(number: int, content: Content) -> Release:
         contact_policy=_contact_policy(content["contact_policy"]),
         ranking=_ranking(content["ranking"]),
         model=model,
+        packs={key: packs.read(key, value) for key, value in sorted(content.get("pack", {}).items())},
     )
 
 

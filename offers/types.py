@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
 
 from offers.conditions.grammar import Condition
 
 CHANNELS = ("mobile_app", "web", "email", "sms", "push", "branch", "call_centre", "direct_mail")
 Scope = Literal["all", "product", "offer"]
 Fact = float | str | None
+STALE_AFTER: Final = timedelta(days=90)  # a pack that nobody verified for longer is shown as stale
 
 
 def in_force(starts_at: datetime | None, ends_at: datetime | None, now: datetime) -> bool:
@@ -181,6 +182,7 @@ class Release:
     contact_policy: ContactPolicy
     ranking: Ranking
     model: tuple[str, str] | None
+    packs: Mapping[str, Pack] = field(default_factory=dict)
 
     def covers(self, rule: Rule | Boost, offer: str) -> bool:
         """Whether a rule or boost applies to an offer."""
@@ -238,3 +240,85 @@ class Bands:
         AgeBand("25 to 61", 25, 62, "Reference group."),
         AgeBand("62 and over", 62, None, "Regulation B, 12 CFR 1002.2(o): elderly is 62 or older."),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where something that a pack says is written, so that whoever doubts it can read it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A text that a customer must get, in the version that counsel approved."""
+
+    template: str
+    version: str
+    text: str
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a pack says about attributes of the register: whether they may be used at all, only under a test, or for a
+    firm offer of credit alone; `uses` limits an allowed one to some uses (empty: all that the register allows)."""
+
+    attributes: tuple[str, ...]
+    ruling: str  # "allowed", "firm_offer", "elderly_test" or "prohibited"
+    uses: tuple[str, ...]
+    reason: str
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Monitors:
+    """What happens when a line is crossed: `red_periods` in a row raise a drift alert, whose finding has this owner and
+    is to be settled in so many days; `pause` stops what caused it: "none", the "arm" or the "model"."""
+
+    red_periods: int
+    owner: str  # a role
+    days_to_settle: int
+    pause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What the law of one place asks for from one day to another, as counsel approved it; see offers/packs.py.
+
+    No `countries` and no `states` mean everywhere. `effective_until` is not included any more. `mitigations` are
+    "forbidden", "flagged" (a second signature) or "allowed", by method; `lda` says whether going live without a search
+    for less discriminatory alternatives is "required" to have one or "waivable" with a reason. `retention` are months,
+    by kind of record. `proxies` are the protected attributes that may be estimated where they are not recorded.
+    """
+
+    key: str
+    title: str
+    summary: str
+    countries: frozenset[str]
+    states: frozenset[str]
+    effective_from: date
+    effective_until: date | None
+    verified_on: date
+    metrics: tuple[str, ...]
+    bands: Bands
+    mitigations: Mapping[str, str]
+    lda: str
+    notices: tuple[Notice, ...]
+    retention: Mapping[str, int]
+    proxies: frozenset[str]
+    rulings: tuple[Ruling, ...]
+    monitors: Monitors
+    citations: tuple[Citation, ...]
+
+    def in_force(self, on: date) -> bool:
+        return self.effective_from <= on and (self.effective_until is None or on < self.effective_until)
+
+    def covers(self, country: str, state: str) -> bool:
+        """Whether the pack is about whoever lives there; a pack of some states is about nobody else in the country."""
+        return (not self.countries or country in self.countries) and (not self.states or state in self.states)
+
+    def stale(self, on: date) -> bool:
+        """Whether nobody has looked for so long whether it still says what the law does."""
+        return on - self.verified_on > STALE_AFTER

@@ -102,7 +102,7 @@ def detail(request: SignedInRequest, number: int) -> HttpResponse:
             "release": _row(release, following is None),
             "until": following,
             "hash_holds": snapshot.content_hash(release.content) == release.content_hash,
-            "sizes": [(kind, len(release.content[kind])) for kind in KINDS if release.content[kind]],
+            "sizes": [(kind, len(release.content[kind])) for kind in KINDS if release.content.get(kind)],
             "decisions": min(made, activity.COUNTED),
             "more_decisions": made > activity.COUNTED,
             "may_see_decisions": roles.may(request.user, "see:decisions"),
