@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from decisioning import impact
 from decisioning.features import population
+from decisioning.features.population import Chunk
+from decisioning.impact.reach import SEGMENTS
 from decisioning.plan import Plan
 from fairness.dataset import Grouping
 from offers.conditions.grammar import Combination, Condition, attributes_of
@@ -66,14 +68,18 @@ def conjuncts(when: Condition) -> Iterator[Condition]:
 
 def of_offers(plan: Plan, offers: Collection[str], now: datetime) -> dict[str, Failures]:
     """What the whole population fails of the rules on each of these offers, in one pass."""
-    asked = {offer: _parts(plan, offer, now) for offer in offers if offer in plan.position}
-    names = frozenset(impact.SEGMENTS).union(
-        *(attributes_of(part.when) for parts, _ in asked.values() for part in parts)
-    )
-    chunks = [(chunk.customers, _coded(asked, chunk.columns)) for chunk in population.chunks(names, now)]
-    customers = np.concatenate([np.empty(0, dtype=np.int64), *(ids for ids, _ in chunks)])
+    read = (part.when for offer in offers for part in _parts(plan, offer, now)[0])
+    names = frozenset(SEGMENTS).union(*(attributes_of(when) for when in read))
+    return over(plan, offers, population.chunks(names, now), now)
+
+
+def over(plan: Plan, offers: Collection[str], chunks: Iterable[Chunk], now: datetime) -> dict[str, Failures]:
+    """The same of the customers in these chunks. Raises KeyError for an offer that the plan does not have."""
+    asked = {offer: _parts(plan, offer, now) for offer in offers}
+    read = [(chunk.customers, _coded(asked, chunk.columns)) for chunk in chunks]
+    customers = np.concatenate([np.empty(0, dtype=np.int64), *(ids for ids, _ in read)])
     return {
-        offer: _joined(customers, parts, left_out, [found[offer] for _, found in chunks])
+        offer: _joined(customers, parts, left_out, [found[offer] for _, found in read])
         for offer, (parts, left_out) in asked.items()
     }
 
