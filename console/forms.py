@@ -57,6 +57,7 @@ class ApprovalForm(forms.Form):
     content_hash = forms.CharField(max_length=64)
     evidence = forms.IntegerField(required=False)  # the one that was looked at
     comment = forms.CharField(max_length=2000, required=False)
+    little_data_because = forms.CharField(max_length=2000, required=False)
     go_live_at = forms.DateTimeField(required=False)
 
 
@@ -64,6 +65,12 @@ class ReasonForm(forms.Form):
     """Why a proposal is turned down, sent back or justified."""
 
     comment = forms.CharField(max_length=2000)
+
+
+class JustificationForm(ReasonForm):
+    """Why a change that fails is approved all the same, and what else was considered."""
+
+    alternatives = forms.CharField(max_length=2000)
 
 
 class CatalogueFileForm(forms.Form):

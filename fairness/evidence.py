@@ -126,7 +126,16 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "seconds": round(time.perf_counter() - started, 3),
     }
     verdicts = [parity.overall(changes, population), *(Verdict(row["verdict"]) for row in later)]
-    return _store(change, candidate.content_hash, thresholds.worst(verdicts), content, now)
+    verdict = thresholds.worst(verdicts)
+    content["unclear"] = _unclear(changes, later, verdict)
+    return _store(change, candidate.content_hash, verdict, content, now)
+
+
+def _unclear(changes: Mapping[str, list[Change]], later: Sequence[Mapping[str, Any]], verdict: Verdict) -> int:
+    """Comparisons that the change moves, now or later, without the data to judge them; one where there is no group to
+    compare at all."""
+    moved = sum(row.unclear for rows in changes.values() for row in rows) + sum(row["unclear"] for row in later)
+    return moved or int(verdict is Verdict.TOO_LITTLE_DATA)
 
 
 def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:
@@ -188,6 +197,7 @@ def _judged_at(plans: Sequence[Moment], population: int, groupings: Groupings) -
     return {
         "any_offer": any_offer(before, after, population),
         "verdict": parity.overall(changes, population).value,
+        "unclear": sum(row.unclear for rows in changes.values() for row in rows),
         "fails": [row.to_json() for rows in changes.values() for row in rows if row.verdict is Verdict.FAIL],
     }
 

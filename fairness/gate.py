@@ -12,9 +12,11 @@ from django.db.models import QuerySet
 
 from decisioning import rebuild
 from decisioning.features import population
+from decisioning.models import ModelVersion
 from decisioning.propensity import promotion
 from fairness import evidence
 from fairness.evidence import candidate_content
+from fairness.governance import readiness
 from fairness.thresholds import Verdict
 from offers import approvals, audit, publishing, purposes, roles, snapshot
 from offers.catalog import InvalidContent
@@ -41,18 +43,26 @@ class FairnessFailed(PermissionError):
     """The evidence fails, and nobody who may has justified the change."""
 
 
-def approve(
-    change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "", seen: int | None = None
-) -> Release:
-    """Approve a change and publish the release that it makes, all or nothing. `seen` is the evidence that the checker
-    looked at: another one is stale.
+class TooLittleData(PermissionError):
+    """The change moves people of whom too few are known to say whether it is fair, and its checker has not signed."""
 
-    Raises what offers.approvals.approve raises, NoEvidence, FairnessFailed, UnknownModel or OtherGroupVersion; nothing
-    has happened then.
+
+def approve(
+    change_id: int, *, checker: User, content_hash: str, now: datetime, comment: str = "", seen: int | None = None,
+    little_data_because: str = "",
+) -> Release:  # fmt: skip
+    """Approve a change and publish the release that it makes, all or nothing. `seen` is the evidence that the checker
+    looked at: another one is stale. `little_data_because` is the checker's word where the data are too few to say.
+
+    Raises what offers.approvals.approve raises, NoEvidence, FairnessFailed, TooLittleData, UnknownModel or
+    OtherGroupVersion; nothing has happened then.
     """
     with transaction.atomic():
         publishing.lock()
-        change = approvals.approve(change_id, checker=checker, content_hash=content_hash, now=now, comment=comment)
+        change = approvals.approve(
+            change_id, checker=checker, content_hash=content_hash, now=now, comment=comment,
+            little_data_because=little_data_because,
+        )  # fmt: skip
         content = candidate_content(change)
         found = covering(change, content, seen)
         _require_fair(change, found)
@@ -61,14 +71,15 @@ def approve(
 
 def schedule(
     change_id: int, *, checker: User, content_hash: str, go_live_at: datetime, now: datetime, comment: str = "",
-    seen: int | None = None,
+    seen: int | None = None, little_data_because: str = "",
 ) -> ChangeRequest:  # fmt: skip
     """Approve a change now, to be put live by `publish_due`. Raises what `approve` raises, and NotLater."""
     with transaction.atomic():
         publishing.lock()
         change = approvals.approve(
-            change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, go_live_at=go_live_at
-        )
+            change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, go_live_at=go_live_at,
+            little_data_because=little_data_because,
+        )  # fmt: skip
         content = candidate_content(change)
         purposes.checked(0, content)
         _require_fair(change, covering(change, content, seen))
@@ -83,7 +94,9 @@ def break_glass(change_id: int, *, checker: User, content_hash: str, now: dateti
     with transaction.atomic():
         publishing.lock()
         roles.require(checker, "break_glass")
-        change = approvals.approve(change_id, checker=checker, content_hash=content_hash, now=now, comment=comment)
+        change = approvals.approve(
+            change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, little_data_because=comment
+        )
         if change.broken_by_id in (None, change.author_id, checker.pk):
             raise NotBroken("break-glass takes two people beside the author: another one goes first, with the reason")
         content = candidate_content(change)
@@ -123,7 +136,7 @@ def publish_due(now: datetime) -> list[int]:
             _publish_due(change.pk, now)
         except NoEvidence:
             uncovered.append(change.pk)
-        except (FairnessFailed, roles.NotAllowed, LookupError, ValueError) as refusal:
+        except (FairnessFailed, readiness.NotReady, roles.NotAllowed, LookupError, ValueError) as refusal:
             hold(change.pk, str(refusal), now)
     return uncovered
 
@@ -174,6 +187,7 @@ def held_because(change: ChangeRequest) -> str:
 def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
     purposes.checked(0, content)
     _require_whole(change, content)
+    _require_ready(content, now)
     release = publishing.publish(change, found, content, now=now)
     _promote(change)
     transaction.on_commit(rebuild.announce)
@@ -205,17 +219,29 @@ def _computed(change: ChangeRequest) -> QuerySet[Evidence]:
     return rows.exclude(verdict=Verdict.NOT_COMPUTED)
 
 
+def unclear(found: Evidence) -> int:
+    """How many comparisons the change moves without enough data to judge them: its checker has to sign for those."""
+    return int(found.content.get("unclear", 0))
+
+
 def _require_fair(change: ChangeRequest, found: Evidence) -> None:
-    """A failing verdict takes a third person, who signed what fails here: the same candidate on the same release."""
-    if not Verdict(found.verdict).blocks:
-        return
-    signed = change.justified_evidence
-    about = signed and (signed.candidate_hash, signed.base) == (found.candidate_hash, found.base)
-    third = change.justified_by_id not in (None, change.author_id, change.checker_id)
-    if not (about and third and change.justification.strip()):
+    """A failing verdict takes a third person, who signed what fails here: the same candidate on the same release. Too
+    little data takes the checker's own word."""
+    if Verdict(found.verdict).blocks and not _justified(change, found):
         raise FairnessFailed(
             "the evidence fails: a compliance officer who neither wrote nor checks this change must justify it first"
         )
+    if unclear(found) and not change.little_data_because.strip():
+        raise TooLittleData(
+            f"{unclear(found)} comparisons have too little data to say whether this is fair: say why you approve it"
+        )
+
+
+def _justified(change: ChangeRequest, found: Evidence) -> bool:
+    signed = change.justified_evidence
+    about = signed and (signed.candidate_hash, signed.base) == (found.candidate_hash, found.base)
+    third = change.justified_by_id not in (None, change.author_id, change.checker_id)
+    return bool(about and third and change.justification.strip() and change.alternatives_considered.strip())
 
 
 def _require_whole(change: ChangeRequest, content: snapshot.Content) -> None:
@@ -227,6 +253,18 @@ def _require_whole(change: ChangeRequest, content: snapshot.Content) -> None:
         raise InvalidContent(
             [Fault("/items", "not_whole", f"this does not bring back release {change.key} as it was: propose it again")]
         )
+
+
+def _require_ready(content: snapshot.Content, now: datetime) -> None:
+    """A model that was not live is documented and, where its tier asks for that, validated. Raises NotReady."""
+    live = snapshot.live_row()
+    before = live.content.get("model", {}) if live else {}
+    for name, model in content["model"].items():
+        try:
+            if model != before.get(name):
+                readiness.require(name, now)
+        except ModelVersion.DoesNotExist:
+            raise promotion.UnknownModel(f"there is no model {name}") from None
 
 
 def _promote(change: ChangeRequest) -> None:

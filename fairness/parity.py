@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairness import thresholds
+from fairness.counts import GroupCounts
 from fairness.dataset import Groupings
-from fairness.thresholds import ComparisonResult, Verdict
+from fairness.thresholds import DEFAULT, Bands, ComparisonResult, Verdict
 
 Mask = NDArray[np.bool_]
+Tables = Mapping[str, Mapping[str, GroupCounts]]
 
 OLD_GAP: Final = "fails today already, and the change does not make it worse"
 REFERENCE_SHUT_OUT: Final = "nobody of the reference group has it, while others do"
 NOBODY: Final = "nobody of either group has it, so there is nothing to compare"
 _LAST_BITS: Final = 1e-9
+_SAID: Final = (Verdict.FAIL, Verdict.WATCH)  # counts whether or not the change touches it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class Change:
     after: ComparisonResult
     verdict: Verdict
     note: str
+
+    @property
+    def moved(self) -> bool:
+        """Whether the change touches what is compared: other people, or others of them, than today."""
+        return self.before is None or _counts(self.before) != _counts(self.after)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether the change moves somebody and the data cannot say whether that is fair."""
+        return self.moved and self.verdict in (Verdict.TOO_LITTLE_DATA, Verdict.UNDEFINED)
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -44,25 +57,38 @@ class Change:
         }
 
 
-def compare(subject: str, groupings: Groupings, before: Mask | None, after: Mask) -> list[Change]:
+def compare(
+    subject: str, groupings: Groupings, before: Mask | None, after: Mask, bands: Bands = DEFAULT
+) -> list[Change]:
     """Every group of every attribute under one subject, such as one offer. `before` and `after` (N,) say who has the
     favourable outcome. The comparisons of one subject are one family: correcting over all offers at once would let a
     change hide a gap among many offers."""
-    then = _results(groupings, after)
-    today = {} if before is None else {(row.attribute, row.group): row for row in _results(groupings, before)}
-    return [_judged(subject, today.get((row.attribute, row.group)), row) for row in then]
+    today = None if before is None else tables(groupings, before)
+    return compare_tables(subject, today, tables(groupings, after), bands)
+
+
+def tables(groupings: Groupings, favourable: Mask) -> Tables:
+    """People by group of each attribute, and those of them for whom `favourable` (N,) holds."""
+    return {name: groups.table(favourable) for name, groups in groupings.items()}
+
+
+def compare_tables(subject: str, before: Tables | None, after: Tables, bands: Bands = DEFAULT) -> list[Change]:
+    """The same from counts, where the people who count may differ between today and after."""
+    today = thresholds.compare_all(before, bands=bands) if before else []
+    known = {(row.attribute, row.group): row for row in today}
+    then = thresholds.compare_all(after, bands=bands)
+    return [_judged(subject, known.get((row.attribute, row.group)), row) for row in then]
 
 
 def overall(changes: Mapping[str, list[Change]], population: int) -> Verdict:
-    """The evidence's verdict. `undefined` is kept for a population of nobody."""
+    """The evidence's verdict. `undefined` is kept for a population of nobody. What is too little data today and is not
+    touched says nothing of the change."""
     if not population:
         return Verdict.UNDEFINED
-    verdicts = [row.verdict for rows in changes.values() for row in rows]
-    return thresholds.worst(verdicts) if verdicts else Verdict.TOO_LITTLE_DATA
-
-
-def _results(groupings: Groupings, favourable: Mask) -> list[ComparisonResult]:
-    return thresholds.compare_all({name: groups.table(favourable) for name, groups in groupings.items()})
+    rows = [row for some in changes.values() for row in some]
+    if not rows:
+        return Verdict.TOO_LITTLE_DATA
+    return thresholds.worst([Verdict.PASS, *(row.verdict for row in rows if row.moved or row.verdict in _SAID)])
 
 
 def _judged(subject: str, before: ComparisonResult | None, after: ComparisonResult) -> Change:
@@ -75,6 +101,10 @@ def _judged(subject: str, before: ComparisonResult | None, after: ComparisonResu
     elif verdict is Verdict.UNDEFINED:
         verdict, note = Verdict.TOO_LITTLE_DATA, NOBODY
     return Change(subject, before, after, verdict, note)
+
+
+def _counts(row: ComparisonResult) -> tuple[float, float, float, float]:
+    return row.total, row.favourable, row.reference_total, row.reference_favourable
 
 
 def _worse(before: ComparisonResult, after: ComparisonResult) -> bool:

@@ -81,13 +81,18 @@ def _own(change: ChangeRequest, author: User) -> None:
         raise roles.NotAllowed(author.get_username(), f"propose:{change.kind}")
 
 
-_APPROVAL = ("checker", "checked_at", "approved_hash", "approved_on", "comment", "go_live_at")
-_SIGNATURES = ("justification", "justified_by", "justified_evidence", "broken_by", "broken_because")
+_APPROVAL = (
+    "checker", "checked_at", "approved_hash", "approved_on", "comment", "go_live_at", "little_data_because",
+)  # fmt: skip
+_SIGNATURES = (
+    "justification", "alternatives_considered", "justified_by", "justified_evidence", "broken_by", "broken_because",
+)  # fmt: skip
 
 
 def _to_draft(change: ChangeRequest) -> None:
     change.status = Status.DRAFT
-    change.justification, change.justified_by, change.justified_evidence = "", None, None
+    change.justification, change.alternatives_considered = "", ""
+    change.justified_by, change.justified_evidence = None, None
     change.broken_by, change.broken_because = None, ""
 
 
@@ -194,8 +199,10 @@ def approve(
     now: datetime,
     comment: str = "",
     go_live_at: datetime | None = None,
+    little_data_because: str = "",
 ) -> ChangeRequest:
-    """Record approval of exactly the content with this hash, to be published now or at `go_live_at`.
+    """Record approval of exactly the content with this hash, to be published now or at `go_live_at`, with the checker's
+    word on why too little data is enough.
 
     Raises NotAllowed, SelfApproval, WrongStatus, StaleContent or NotLater.
     """
@@ -212,8 +219,11 @@ def approve(
     change.status, change.checker, change.checked_at = Status.APPROVED, checker, now
     change.approved_hash, change.comment, change.go_live_at = content_hash, comment, go_live_at
     change.approved_on = live.number if live else None
+    change.little_data_because = little_data_because.strip()
     change.save(update_fields=[*_APPROVAL, "status"])
     _record(change, "approved", checker, now, comment)
+    if change.little_data_because:
+        _record(change, "little_data_signed", checker, now, change.little_data_because)
     return change
 
 
@@ -241,8 +251,9 @@ def _turn_down(change_id: int, status: Status, action: str, checker: User, reaso
     return change
 
 
-def justify(change_id: int, *, officer: User, justification: str, now: datetime) -> ChangeRequest:
-    """A compliance officer's signed business justification of the newest evidence, which fails.
+def justify(change_id: int, *, officer: User, justification: str, alternatives: str, now: datetime) -> ChangeRequest:
+    """A compliance officer's signed business justification of the newest evidence, which fails, with the alternatives
+    that were considered.
 
     Raises NotAllowed, SelfApproval, WrongStatus, NoReason or NothingFails.
     """
@@ -251,12 +262,13 @@ def justify(change_id: int, *, officer: User, justification: str, now: datetime)
     roles.require(officer, "justify")
     if officer.pk == change.author_id:
         raise SelfApproval(f"{officer.get_username()} wrote this change, so somebody else must justify it")
-    if not justification.strip():
+    if not (justification.strip() and alternatives.strip()):
         raise NoReason("a justification names the business need and the alternatives that were considered")
     found = Evidence.objects.filter(change=change, content_hash=change.content_hash).first()
     if found is None or found.verdict != FAILS:
         raise NothingFails("there is no failing evidence on this content: nothing is to be justified")
-    change.justification, change.justified_by, change.justified_evidence = justification, officer, found
-    change.save(update_fields=["justification", "justified_by", "justified_evidence"])
-    _record(change, "justified", officer, now, justification)
+    change.justification, change.alternatives_considered = justification.strip(), alternatives.strip()
+    change.justified_by, change.justified_evidence = officer, found
+    change.save(update_fields=["justification", "alternatives_considered", "justified_by", "justified_evidence"])
+    _record(change, "justified", officer, now, f"{justification.strip()} Alternatives: {alternatives.strip()}")
     return change

@@ -27,11 +27,13 @@ MARKETER, MARKETER_2 = "maya.marketer", "noah.marketer"
 RISK, RISK_2 = "rosa.risk", "ravi.risk"
 COMPLIANCE = "clara.compliance"
 MODEL_RISK = "mona.models"
+NEW_BANK = "The bank is new and has no more customers yet; the monthly audit shows what becomes of these groups."
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One change with who does what to it. `justification` is given where the evidence fails, as signed by compliance.
+    """One change with who does what to it. `justification` and `alternatives` are given where the evidence fails, as
+    signed by compliance; where there is too little data, its checker says that the bank is new.
     `checker` empty leaves it in review; `reason` rejects it; `submitted` False leaves the draft."""
 
     kind: str
@@ -43,6 +45,7 @@ class Proposal:
     checker: str = ""
     comment: str = ""
     justification: str = ""
+    alternatives: str = ""
     reason: str = ""
     submitted: bool = True
 
@@ -69,7 +72,8 @@ OPENING = (
         "The range as agreed with the product teams; every creative has passed legal review.",
         RISK, "Fees and bonuses checked against the price list; rates and limits follow.",
         justification="The range offers each family from an entry card upwards. Where a top card reaches a group less,"
-        " the family's entry card reaches it; no wider criteria met the expected loss of CP-12.",
+        " the family's entry card reaches it.",
+        alternatives="Wider criteria for the top cards: none of those tested met the expected loss of CP-12.",
     ),
     Proposal(
         "offer", "price-list", "Rates, limits and introductory periods of the spring range", RISK,
@@ -77,13 +81,15 @@ OPENING = (
         "The terms that risk owns, as in the price list of the spring.",
         RISK_2, "Agrees with the price list.",
         justification="Terms change nobody's eligibility; the gaps are those of the range as it was justified.",
+        alternatives="The same terms for every card of a family: the range would have no entry card any more.",
     ),
     Proposal(
         "rule", "credit-floors", "Credit floors by tier", RISK, catalogue.tiers,
         "Loss rates by tier ask for tighter floors than the product's own on the higher tiers.",
         RISK_2, "Floors follow the vintage report of the third quarter.",
-        justification="Score and debt to income predict default for the tiers concerned; floors 20 points lower were"
-        " tested and miss the expected loss of CP-12. Entry tiers stay open. Review in March 2027.",
+        justification="Score and debt to income predict default for the tiers concerned. Entry tiers stay open. Review"
+        " in March 2027.",
+        alternatives="Floors 20 points lower: they miss the expected loss of CP-12.",
     ),
 )  # fmt: skip
 
@@ -94,8 +100,8 @@ GROWTH = (
         "The partner behind travel cover and lounges holds no licence yet in seven South-Eastern states.",
         RISK_2, "Accepted for six months with the justification on file.",
         justification="Without the licence the cover that the card promises would be void and selling it would"
-        " mislead. Considered: selling without cover (no product), a second partner (contract due in March). The"
-        " gap for the South-East is known, watched monthly, and ends with the licence.",
+        " mislead. The gap for the South-East is known, watched monthly, and ends with the licence.",
+        alternatives="Selling without cover: there is no such product. A second partner: its contract is due in March.",
     ),
     Proposal(
         "boost", "spring-boosts", "Boosts: travel spenders, revolving balances, first year", MARKETER_2,
@@ -116,7 +122,8 @@ CHAMPION = Proposal(
     "Trained on what customers did with the offers of the first weeks; the report is attached to the model.",
     MODEL_RISK, "Calibration and ranking on held-out customers are in order.",
     justification="The model orders cards among those for which a customer is eligible and refuses none. The gap for"
-    " the Heartland follows the commute zone; a model without it is due as a challenger within the month.",
+    " the Heartland follows the commute zone.",
+    alternatives="A model without the commute zone: due as a challenger within the month.",
 )  # fmt: skip
 
 LATER = (
@@ -191,11 +198,12 @@ def _examine(change: ChangeRequest, proposal: Proposal) -> ChangeRequest:
             raise Unapproved(f"{proposal.title}: the evidence fails, and nobody was to justify it")
         with transaction.atomic():
             approvals.justify(
-                change.pk, officer=staff.user(COMPLIANCE), justification=proposal.justification, now=timezone.now()
-            )
+                change.pk, officer=staff.user(COMPLIANCE), justification=proposal.justification,
+                alternatives=proposal.alternatives, now=timezone.now(),
+            )  # fmt: skip
     gate.approve(
         change.pk, checker=staff.user(proposal.checker), content_hash=change.content_hash, now=timezone.now(),
-        comment=proposal.comment,
+        comment=proposal.comment, little_data_because=NEW_BANK if gate.unclear(seen) else "",
     )  # fmt: skip
     change.refresh_from_db()
     return change

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from console import differences
 from console.access import SignedInRequest, allowed
 from console.evidence_view import computing, shown
-from console.forms import ApprovalForm, ReasonForm
+from console.forms import ApprovalForm, JustificationForm, ReasonForm
 from console.paging import paged
 from console.proposing import ask_for_evidence
 from console.studio import studio
@@ -35,7 +35,7 @@ from offers.models import ChangeRequest, Evidence, Release
 SCALE = (0.4, 1.4)  # of impact ratios
 Status = ChangeRequest.Status
 # What the domain refuses although the person may act at all: said on the page, not as a 403.
-_REFUSALS = (gate.NoEvidence, gate.NotBroken, gate.FairnessFailed, ValueError, LookupError)
+_REFUSALS = (gate.NoEvidence, gate.NotBroken, gate.FairnessFailed, gate.TooLittleData, ValueError, LookupError)
 
 
 @allowed("see:reviews")
@@ -145,6 +145,7 @@ def _evidence(change: ChangeRequest) -> dict[str, Any]:
     stale = bool(row and in_review and not _covers(row, change))
     return {
         "evidence": shown(row) if row else None,
+        "unclear": gate.unclear(row) if row else 0,
         "evidence_id": row.pk if row else None,
         "stale": stale,
         "computing": in_review and row is None,
@@ -258,6 +259,7 @@ def approve(request: SignedInRequest, change_id: int) -> HttpResponse:
         signed: dict[str, Any] = {
             "checker": request.user, "content_hash": given["content_hash"], "now": timezone.now(),
             "comment": given["comment"], "seen": given["evidence"],
+            "little_data_because": given["little_data_because"],
         }  # fmt: skip
         if given["go_live_at"]:
             gate.schedule(change_id, go_live_at=given["go_live_at"], **signed)
@@ -348,8 +350,13 @@ def send_back(request: SignedInRequest, change_id: int) -> HttpResponse:
 @require_POST
 @allowed("justify")
 def justify(request: SignedInRequest, change_id: int) -> HttpResponse:
+    form = JustificationForm(request.POST)
+    alternatives = str(form.cleaned_data["alternatives"]) if form.is_valid() else ""
+
     def act(reason: str, now: datetime) -> object:
-        return approvals.justify(change_id, officer=request.user, justification=reason, now=now)
+        return approvals.justify(
+            change_id, officer=request.user, justification=reason, alternatives=alternatives, now=now
+        )
 
     return _said(request, change_id, act, "Recorded. Whoever may approve it can do so now.")
 

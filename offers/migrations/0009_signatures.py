@@ -24,7 +24,7 @@ END $$;
 CREATE FUNCTION candor_guard_little_data() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM offers_evidence e JOIN offers_changerequest c ON c.id = e.change_id
-    WHERE e.id = NEW.evidence_id AND e.verdict = 'too_little_data' AND trim(c.little_data_because) = '';
+    WHERE e.id = NEW.evidence_id AND coalesce((e.content->>'unclear')::int, 0) > 0 AND trim(c.little_data_because) = '';
   IF FOUND THEN
     RAISE EXCEPTION 'release % rests on too little data and its checker has not signed for that', NEW.number
       USING ERRCODE = 'restrict_violation';

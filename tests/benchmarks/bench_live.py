@@ -26,6 +26,7 @@ import orjson
 
 from console import embedded
 from console.web import web_server
+from tests import factories
 from tests.benchmarks import bench_decision
 
 RATE, WORKERS, EVENTS = (int(os.environ.get(name, default)) for name, default in
@@ -141,10 +142,9 @@ def approval(number: int) -> Event:
     """Another value of an offer, proposed, computed for everybody, and approved by a second person."""
     from django.utils import timezone
 
-    from fairness import evidence, gate
+    from fairness import evidence
     from offers import snapshot
     from offers.catalog import Item
-    from tests import factories
 
     live, now, key = snapshot.live_row(), timezone.now(), f"offer-{number % bench_decision.OFFERS}"
     assert live is not None
@@ -153,9 +153,7 @@ def approval(number: int) -> Event:
     change = factories.propose([item], author=factories.author_of_anything(), now=now)
     evidence.compute(change, now)
     checker = factories.make_user("risk_approver", "checker")
-    moment, release = committed(
-        lambda: gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=timezone.now())
-    )
+    moment, release = committed(lambda: factories.approve(change, checker, now=timezone.now()))
     time.sleep(PAUSE)
     return Event(moment, time.monotonic(), release=release.number)
 

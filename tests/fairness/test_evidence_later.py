@@ -14,6 +14,7 @@ from offers.catalog import InvalidContent, Item
 from offers.models import ChangeRequest, Evidence
 from tests.factories import (
     NOW,
+    approve,
     approve_content,
     author_of_anything,
     clause,
@@ -62,7 +63,7 @@ def test_a_rule_that_starts_in_a_minute_is_judged_as_one_that_starts_now() -> No
     assert {row["subject"] for row in then["fails"]} >= {evidence.ANY_OFFER}
     checker = make_user(roles.RISK_APPROVER, "later-checker")
     with pytest.raises(gate.FairnessFailed):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
 
 
 def test_an_end_that_is_taken_away_or_put_later_is_judged_when_it_would_have_come() -> None:

@@ -16,9 +16,11 @@ from offers.catalog import InvalidContent, Item
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 from tests.factories import (
     NOW,
+    approve,
     approve_content,
     author_of_anything,
     clause,
+    justify,
     make_bank,
     make_model,
     make_user,
@@ -44,19 +46,19 @@ def test_an_approved_change_is_live_with_its_evidence(author: User, checker: Use
     make_bank(50)
     change = propose(small_catalogue(), author=author)
     computed = evidence.compute(change, NOW)
-    release = gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    release = approve(change, checker)
     assert (release.number, release.evidence_id) == (1, computed.pk)
     assert snapshot.live_row() == release
     assert snapshot.read(1, release.content).content_hash == release.content_hash == computed.candidate_hash
     actions = list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))
-    assert actions[-2:] == ["change.approved", "release.published"]
+    assert actions[-3:] == ["change.approved", "change.little_data_signed", "release.published"]
     assert audit.verify().broken_at is None
 
 
 def test_without_evidence_nothing_happens(author: User, checker: User) -> None:
     change = propose(small_catalogue(), author=author)
     with pytest.raises(gate.NoEvidence, match="compute it first"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     change.refresh_from_db()
     assert change.status == ChangeRequest.Status.SUBMITTED
     assert not Release.objects.exists()
@@ -69,9 +71,9 @@ def test_evidence_on_another_catalogue_is_refused(author: User, checker: User) -
     evidence.compute(stricter, NOW)
     approve_content([rule("low-debt", clause("debt_to_income", "<=", 0.4), "student")])
     with pytest.raises(gate.NoEvidence, match="catalogue changed"):
-        gate.approve(stricter.pk, checker=checker, content_hash=stricter.content_hash, now=NOW)
+        approve(stricter, checker)
     evidence.compute(stricter, NOW)
-    assert gate.approve(stricter.pk, checker=checker, content_hash=stricter.content_hash, now=NOW).number == 3
+    assert approve(stricter, checker).number == 3
 
 
 def test_evidence_on_an_earlier_wording_is_refused(author: User, checker: User) -> None:
@@ -84,7 +86,7 @@ def test_evidence_on_an_earlier_wording_is_refused(author: User, checker: User) 
     approvals.submit(change.pk, author=author, now=NOW)
     change.refresh_from_db()
     with pytest.raises(gate.NoEvidence):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
 
 
 def test_evidence_from_before_there_were_customers_is_refused(author: User, checker: User) -> None:
@@ -92,14 +94,14 @@ def test_evidence_from_before_there_were_customers_is_refused(author: User, chec
     assert evidence.compute(change, NOW).verdict == "undefined"
     make_bank(5)
     with pytest.raises(gate.NoEvidence, match="before there were customers"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
 
 
 def test_maker_cannot_approve_own_change(author: User) -> None:
     change = propose(small_catalogue(), author=author)
     evidence.compute(change, NOW)
     with pytest.raises(approvals.SelfApproval):
-        gate.approve(change.pk, checker=author, content_hash=change.content_hash, now=NOW)
+        approve(change, author)
     assert not Release.objects.exists()
 
 
@@ -142,7 +144,7 @@ def test_approval_of_content_that_was_not_seen_is_refused(author: User, checker:
     change = propose(small_catalogue(), author=author)
     evidence.compute(change, NOW)
     with pytest.raises(approvals.StaleContent):
-        gate.approve(change.pk, checker=checker, content_hash="0" * 64, now=NOW)
+        approve(change, checker, content_hash="0" * 64)
 
 
 def test_a_failing_verdict_blocks_until_a_third_person_justifies_it(author: User, checker: User) -> None:
@@ -151,15 +153,15 @@ def test_a_failing_verdict_blocks_until_a_third_person_justifies_it(author: User
     change = propose([rule("score-670", clause("credit_score", ">=", 720), "travel-plus")], author=author)
     assert evidence.compute(change, NOW).verdict == "fail"
     with pytest.raises(gate.FairnessFailed):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     change.refresh_from_db()
     assert change.status == ChangeRequest.Status.SUBMITTED
     both = make_user(roles.COMPLIANCE, "both")
     both.groups.add(*checker.groups.all())
-    approvals.justify(change.pk, officer=both, justification="The premium card needs the income.", now=NOW)
+    justify(change, both, "The premium card needs the income.")
     with pytest.raises(gate.FairnessFailed):  # who justifies does not check
-        gate.approve(change.pk, checker=both, content_hash=change.content_hash, now=NOW)
-    assert gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW).number == 2
+        approve(change, both)
+    assert approve(change, checker).number == 2
 
 
 def test_the_newest_evidence_counts(author: User, checker: User) -> None:
@@ -171,7 +173,7 @@ def test_the_newest_evidence_counts(author: User, checker: User) -> None:
         population=passed.population, content={}, computed_at=NOW + timedelta(minutes=1),
     )  # fmt: skip
     with pytest.raises(gate.FairnessFailed):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
 
 
 def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None:
@@ -180,11 +182,11 @@ def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None
         sha = make_model(name, "debt_to_income").sha256
         change = propose([Item("model", name, {"title": name, "sha256": sha})], author=author)
         _evidence(change)
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     assert dict(ModelVersion.objects.values_list("name", "status")) == {"first": "retired", "second": "champion"}
     change = propose([Item("model", "second", None)], author=author)
     _evidence(change)
-    gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    approve(change, checker)
     assert not ModelVersion.objects.filter(status="champion").exists()
 
 
@@ -193,7 +195,7 @@ def test_a_model_that_vanished_after_its_evidence_stays_out(author: User, checke
     change = propose([Item("model", "first", {"title": "First", "sha256": "1" * 64})], author=author)
     _evidence(change)
     with pytest.raises(UnknownModel):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     assert Release.objects.count() == 1
 
 
@@ -270,3 +272,113 @@ def _raw_change(alias: str, author: User) -> int:
 def _sql(alias: str, statement: str, *parameters: str | int) -> None:
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(statement, parameters)
+
+
+def test_too_little_data_takes_the_checkers_word(author: User, checker: User) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    assert gate.unclear(evidence.compute(change, NOW))
+    for nothing in ("", "   "):
+        with pytest.raises(gate.TooLittleData, match="too little data"):
+            approve(change, checker, little_data_because=nothing)
+    assert not Release.objects.exists()
+    approve(change, checker, little_data_because="A pilot of fifty people.")
+    change.refresh_from_db()
+    assert (change.little_data_because, change.checker) == ("A pilot of fifty people.", checker)
+
+
+def test_sql_publishes_nothing_on_too_little_data_without_that_word(author: User, checker: User) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    computed = evidence.compute(change, NOW)
+    approvals.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    insert = (
+        "INSERT INTO offers_release (number, content, content_hash, change_id, evidence_id, published_at)"
+        " VALUES (1, '{}', %s, %s, %s, now())"
+    )
+    with pytest.raises(IntegrityError, match="has not signed for that"):
+        _sql("default", insert, computed.candidate_hash, change.pk, computed.pk)
+
+
+def test_a_change_that_moves_nobody_takes_no_word_whatever_the_data(author: User, checker: User) -> None:
+    make_bank(50)
+    approve_content()
+    reworded = [
+        Item(item.kind, item.key, {**(item.content or {}), "title": "Otherwise"})
+        for item in small_catalogue()
+        if item.kind == "creative"
+    ]
+    change = propose(reworded, author=author)
+    computed = evidence.compute(change, NOW)
+    assert (computed.verdict, gate.unclear(computed)) == ("pass", 0)
+    assert approve(change, checker, little_data_because="").number == 2
+
+
+def test_a_justification_without_alternatives_is_refused_and_by_sql_as_well(author: User, checker: User) -> None:
+    make_bank(2000)
+    approve_content()
+    change = propose([rule("score-670", clause("credit_score", ">=", 780), "travel-plus")], author=author)
+    computed = evidence.compute(change, NOW)
+    assert computed.verdict == "fail"
+    officer = make_user(roles.COMPLIANCE, "officer")
+    with pytest.raises(approvals.NoReason):
+        approvals.justify(change.pk, officer=officer, justification="Losses.", alternatives=" ", now=NOW)
+    _sql(
+        "default",
+        "UPDATE offers_changerequest SET justified_by_id = %s, justification = 'x', justified_evidence_id = %s"
+        " WHERE id = %s",
+        officer.pk, computed.pk, change.pk,
+    )  # fmt: skip
+    with pytest.raises(gate.FairnessFailed):
+        approve(change, checker)
+
+
+STEPS = (
+    "decisioning.impact.simulate", "decisioning.impact.agreement", "fairness.moments.later",
+    "fairness.dataset.groupings", "fairness.thresholds.compare_all", "fairness.parity.overall",
+    "fairness.forecast.decisions",
+)  # fmt: skip
+LAST_STEPS = (
+    "fairness.gate.covering", "fairness.gate.candidate_content", "fairness.gate._require_fair",
+    "offers.purposes.checked", "offers.publishing.publish", "fairness.gate._promote",
+)  # fmt: skip
+
+
+class Injected(RuntimeError):
+    """Raised where nothing of the product raises it."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_error_while_the_evidence_is_computed_lets_nothing_through(
+    author: User, checker: User, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    with monkeypatch.context() as broken:
+        broken.setattr(step, _raise)
+        with pytest.raises(Injected):
+            evidence.compute(change, NOW)
+    assert not Evidence.objects.exists()
+    with pytest.raises(gate.NoEvidence):
+        approve(change, checker)
+    assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize("step", LAST_STEPS)
+def test_an_error_while_it_is_approved_leaves_everything_as_it_was(
+    author: User, checker: User, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    evidence.compute(change, NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr(step, _raise)
+        with pytest.raises(Injected):
+            approve(change, checker)
+    change.refresh_from_db()
+    assert (change.status, Release.objects.count()) == (ChangeRequest.Status.SUBMITTED, 0)
+    assert approve(change, checker).number == 1
+
+
+def _raise(*given: object, **named: object) -> None:
+    raise Injected

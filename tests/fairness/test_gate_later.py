@@ -15,9 +15,12 @@ from offers.catalog import InvalidContent, Item
 from offers.models import AuditEvent, ChangeRequest, Comment, Evidence, Release
 from tests.factories import (
     NOW,
+    SMALL_BANK,
+    approve,
     approve_content,
     author_of_anything,
     clause,
+    justify,
     make_bank,
     make_user,
     propose,
@@ -51,7 +54,14 @@ def stricter(score: int = 700) -> Item:
 def scheduled(author: User, checker: User, item: Item | None = None) -> ChangeRequest:
     change = propose([item or rule("low-debt", clause("debt_to_income", "<=", 0.9), "student")], author=author)
     evidence.compute(change, NOW)
-    return gate.schedule(change.pk, checker=checker, content_hash=change.content_hash, go_live_at=LATER, now=NOW)
+    return gate.schedule(
+        change.pk,
+        checker=checker,
+        content_hash=change.content_hash,
+        go_live_at=LATER,
+        now=NOW,
+        little_data_because=SMALL_BANK,
+    )
 
 
 def test_what_is_approved_for_later_is_live_when_its_time_comes_and_not_before(author: User, checker: User) -> None:
@@ -137,11 +147,11 @@ def test_evidence_holds_for_the_release_that_it_was_compared_with_alone(author: 
     approve_content([stricter(600)])
     assert snapshot.content_hash(evidence.candidate_content(change)) == seen.candidate_hash
     with pytest.raises(gate.NoEvidence, match="catalogue changed"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     newest = evidence.compute(change, NOW)
     with pytest.raises(approvals.StaleContent, match="computed anew"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW, seen=seen.pk)
-    live = gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW, seen=newest.pk)
+        approve(change, checker, seen=seen.pk)
+    live = approve(change, checker, seen=newest.pk)
     assert live.number == 3
 
 
@@ -166,15 +176,15 @@ def test_a_justification_is_of_one_evidence_and_of_no_other(author: User, checke
     approve_content()
     change = propose([stricter(780)], author=author)
     with pytest.raises(approvals.NothingFails):
-        approvals.justify(change.pk, officer=officer, justification="Losses.", now=NOW)
+        justify(change, officer, "Losses.")
     evidence.compute(change, NOW)
-    approvals.justify(change.pk, officer=officer, justification="Losses.", now=NOW)
+    justify(change, officer, "Losses.")
     approve_content([rule("low-debt", clause("debt_to_income", "<=", 0.45), "student")])
     assert evidence.compute(change, NOW).verdict == "fail"
     with pytest.raises(gate.FairnessFailed):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
-    approvals.justify(change.pk, officer=officer, justification="Losses still.", now=NOW)
-    assert gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW).number == 3
+        approve(change, checker)
+    justify(change, officer, "Losses still.")
+    assert approve(change, checker).number == 3
 
 
 def test_broken_glass_does_not_forget_what_failed_on_an_earlier_release(
@@ -196,7 +206,7 @@ def test_whoever_broke_the_glass_does_not_approve_on_evidence_either(author: Use
     approvals.break_glass(change.pk, officer=checker, reason="Now.", now=NOW)
     evidence.compute(change, NOW)
     with pytest.raises(approvals.SelfApproval, match="broke the glass"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
 
 
 def test_what_no_longer_fits_the_catalogue_is_held_and_says_so_once(author: User, checker: User) -> None:
@@ -250,7 +260,7 @@ def test_two_people_break_the_glass_and_it_is_shouted(author: User, checker: Use
     approve_content()
     change = propose([stricter()], author=author)
     with pytest.raises(gate.NoEvidence):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     approvals.break_glass(change.pk, officer=officer, reason="A fraud ring uses this card.", now=NOW)
     release = gate.break_glass(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
     assert (release.number, release.evidence.verdict) == (2, Verdict.NOT_COMPUTED)
@@ -321,7 +331,7 @@ def test_an_edit_after_submission_voids_what_was_signed(author: User, checker: U
     approve_content()
     change = propose([stricter(780)], author=author)
     assert evidence.compute(change, NOW).verdict == "fail"
-    approvals.justify(change.pk, officer=officer, justification="Losses.", now=NOW)
+    justify(change, officer, "Losses.")
     approvals.break_glass(change.pk, officer=officer, reason="Now.", now=NOW)
     before = change.content_hash
     change = approvals.reopen(change.pk, author=author, now=NOW)
@@ -329,7 +339,7 @@ def test_an_edit_after_submission_voids_what_was_signed(author: User, checker: U
     catalog.revise(change, items=[stricter(710)], author=author, now=NOW)
     approvals.submit(change.pk, author=author, now=NOW)
     with pytest.raises(approvals.StaleContent):
-        gate.approve(change.pk, checker=checker, content_hash=before, now=NOW)
+        approve(change, checker, content_hash=before)
 
 
 def test_only_its_author_reopens_a_change(author: User, checker: User) -> None:
@@ -350,7 +360,7 @@ def test_a_rollback_makes_the_earlier_content_the_next_release(author: User, che
     }  # fmt: skip
     change = propose(items, author=make_user(roles.OPERATOR), kind="rollback", key="1")
     evidence.compute(change, NOW)
-    release = gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+    release = approve(change, checker)
     assert (release.number, release.content_hash) == (3, first.content_hash)
 
 
@@ -363,7 +373,7 @@ def test_a_rollback_is_whole_or_nothing(author: User, checker: User) -> None:
     change = propose(part, author=make_user(roles.OPERATOR), kind="rollback", key="1")
     evidence.compute(change, NOW)
     with pytest.raises(InvalidContent, match="does not bring back release 1"):
-        gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=NOW)
+        approve(change, checker)
     assert Release.objects.count() == 2
 
 

@@ -14,7 +14,6 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -154,12 +153,11 @@ def _submit_on_its_page(change: ChangeRequest) -> dict[str, Any]:
 
 
 def _approve(change: ChangeRequest, checker: User) -> Release:
-    return gate.approve(change.pk, checker=checker, content_hash=change.content_hash, now=timezone.now())
+    return factories.approve(change, checker, now=timezone.now())
 
 
 def _justify(change: ChangeRequest, officer: User, why: str) -> None:
-    with transaction.atomic():
-        approvals.justify(change.pk, officer=officer, justification=why, now=timezone.now())
+    factories.justify(change, officer, why, now=timezone.now())
 
 
 def _promote_a_model(staff: Staff) -> str:
