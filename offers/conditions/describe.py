@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from offers.conditions.evaluate import ClauseResult
 from offers.conditions.grammar import Clause, Combination, Condition, Operator
-from offers.register import Attribute, attribute
+from offers.register import ATTRIBUTES, OFFER_FACTS, Attribute, OfferFact, attribute
 
 # What a value must be, and what it must be under `none`; it follows "is", "include" or "needs".
 _NEEDS: dict[Operator, tuple[str, str]] = {
@@ -67,6 +67,12 @@ def difference(old: Condition | None, new: Condition) -> list[DiffLine]:
 
 def would_pass_if(result: ClauseResult) -> str:
     """Return what the clause asks and what the customer has: "needs at least 680, has 655"."""
+    needs, held = asked_and_held(result)
+    return f"needs {needs}, which is not known" if held is None else f"needs {needs}, has {held}"
+
+
+def asked_and_held(result: ClauseResult) -> tuple[str, str | None]:
+    """Return what the clause asks ("at least 680") and what the customer has ("655"; None where it is not known)."""
     declared = attribute(result.attribute)
     if result.op in ("is_known", "is_missing"):
         needs = "a known value" if (result.op == "is_known") == result.wanted else "no value"
@@ -74,9 +80,20 @@ def would_pass_if(result: ClauseResult) -> str:
         needs = "yes" if bool(result.threshold) == result.wanted else "no"
     else:
         needs = _needs(Clause(result.attribute, result.op, result.threshold), result.wanted)
-    if result.value is None:
-        return f"needs {needs}, which is not known"
-    return f"needs {needs}, has {_held(result, declared)}"
+    return needs, None if result.value is None else _held(result, declared)
+
+
+def value_in_words(name: str, value: Any) -> str:
+    """Return a value of an attribute or of an offer fact as the sentences of this module write it: "42 %", "yes"."""
+    declared = ATTRIBUTES.get(name) or OFFER_FACTS.get(name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(sorted(map(str, value))) or "none"
+    if not isinstance(declared, Attribute | OfferFact):
+        return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    shown = round(value, 4 if declared.unit == "ratio" else 2) if isinstance(value, int | float) else value
+    return _value_text(shown, declared)
 
 
 def _sentence(condition: Condition, *, wanted: bool, depth: int) -> str:
@@ -148,11 +165,12 @@ def _held(result: ClauseResult, declared: Attribute) -> str:
     return _value_text(result.value, declared) if rounded in limits else rounded
 
 
-def _value_text(value: object, declared: Attribute) -> str:
+def _value_text(value: object, declared: Attribute | OfferFact) -> str:
     if not isinstance(value, int | float):
         text = str(value)
         # A choice is a name of the register ("580_669", "at_risk"); other texts are somebody's keys and stay.
-        return re.sub(r"(?<=\d)_(?=\d)", " to ", text).replace("_", " ") if text in declared.choices else text
+        choices = declared.choices if isinstance(declared, Attribute) else ()
+        return re.sub(r"(?<=\d)_(?=\d)", " to ", text).replace("_", " ") if text in choices else text
     if declared.unit == "ratio":
         return f"{value * 100:,.10g} %"
     number = f"{value:,.12g}"
