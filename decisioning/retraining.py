@@ -12,7 +12,7 @@ from decisioning import jobs, runtime
 from decisioning.features import statistics
 from decisioning.models import ModelVersion
 from decisioning.propensity import dataset
-from decisioning.propensity.training import train
+from decisioning.propensity.training import Example, train
 from offers import audit, catalog
 from offers.catalog import Item
 from offers.models import ChangeRequest
@@ -27,16 +27,7 @@ def retrain(now: datetime, source: str = "") -> str:
     Raises NoRelease, NothingLogged, TooFewExamples or AlreadyRunning.
     """
     with jobs.running("retrain", {"source": source}, now) as job:
-        live = live_row()
-        if live is None:
-            raise runtime.NoRelease("no release is live: there are no decisions to learn from")
-        release = runtime.plan(live.number).release
-        # Creatives that carry facts of their own (a mailer) differ in acceptance: the model must tell them apart.
-        per_arm = any(creative.facts for creative in release.creatives.values())
-        if source:
-            examples = dataset.from_logged(source, release, per_arm=per_arm)
-        else:
-            examples = dataset.from_decisions(per_arm=per_arm)
+        examples, per_arm = examples_of(source)
         job.total = job.done = len(examples)
         model = train(f"propensity-{ModelVersion.objects.count() + 1}", examples, per_arm=per_arm, seed=SEED)
         with transaction.atomic():
@@ -54,6 +45,19 @@ def retrain(now: datetime, source: str = "") -> str:
             )  # fmt: skip
         job.message = model.name
     return model.name
+
+
+def examples_of(source: str) -> tuple[list[Example], bool]:
+    """What there is to learn from, and whether the model must tell creatives apart. Raises NoRelease, NothingLogged."""
+    live = live_row()
+    if live is None:
+        raise runtime.NoRelease("no release is live: there are no decisions to learn from")
+    release = runtime.plan(live.number).release
+    # Creatives that carry facts of their own (a mailer) differ in acceptance: the model must tell them apart.
+    per_arm = any(creative.facts for creative in release.creatives.values())
+    if source:
+        return dataset.from_logged(source, release, per_arm=per_arm), per_arm
+    return dataset.from_decisions(per_arm=per_arm), per_arm
 
 
 def propose(name: str, *, author: User, now: datetime) -> ChangeRequest:

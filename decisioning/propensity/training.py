@@ -80,21 +80,28 @@ def train(
     per_arm: bool,
     seed: int,
     params: Mapping[str, Any] | None = None,
+    monotone: Mapping[str, int] | None = None,
+    weights: FloatArray | None = None,
 ) -> PropensityModel:
     """Choose size and number of trees and calibrate out of fold (by customer), then fit on every row.
 
-    `params` override PARAMETERS; a `num_leaves` among them fixes the size of the trees.
+    `params` override PARAMETERS; a `num_leaves` among them fixes the size of the trees. `monotone` are columns in which
+    the score may only rise (1) or fall (-1). `weights` (rows,) count the rows while trees are grown, not where they are
+    calibrated or judged.
     Raises TooFewExamples below MINIMUM_POSITIVES acceptances or MINIMUM_NEGATIVES refusals.
     """
     accepted = np.array([example.accepted for example in examples], dtype=np.float64)
     _check_enough(accepted)
     encoder, matrix = _encode(examples, per_arm)
     settings = {**PARAMETERS, **(params or {}), **REPRODUCIBLE, "seed": seed}
+    if monotone:
+        settings["monotone_constraints"] = [monotone.get(name, 0) for name in encoder.names]
     folds = _folds([example.customer for example in examples], seed)
-    raw, leaves, rounds = _out_of_fold(settings, encoder, matrix, accepted, folds)
+    counted = np.ones(len(accepted)) if weights is None else weights
+    raw, leaves, rounds = _out_of_fold(settings, encoder, matrix, accepted, counted, folds)
     settings["num_leaves"] = leaves
     calibration = logistic_line(raw, accepted)
-    booster = _fit(settings, encoder, matrix, accepted, rounds)
+    booster = _fit(settings, encoder, matrix, accepted, counted, rounds)
     report = {
         "rows": len(examples),
         "positives": int(accepted.sum()),
@@ -110,7 +117,7 @@ def train(
         "reason_baseline": BASELINE,
         "typical": _typical(encoder, matrix),
         "gain": dict(zip(encoder.names, booster.feature_importance("gain").tolist(), strict=True)),
-        "training_sha256": _training_hash(encoder, matrix, accepted, settings),
+        "training_sha256": _training_hash(encoder, matrix, accepted, settings, weights),
     }
     return PropensityModel(
         name, encoder, booster.model_to_string(), calibration, float(accepted.mean()), per_arm, report
@@ -220,15 +227,23 @@ def _folds(customers: Sequence[int | str], seed: int) -> npt.NDArray[np.intp]:
     return np.asarray((np.random.default_rng(seed).permutation(len(distinct)) % FOLDS)[inverse], dtype=np.intp)
 
 
-def _dataset(encoder: Encoder, matrix: FloatArray, accepted: FloatArray) -> lightgbm.Dataset:
-    return lightgbm.Dataset(matrix, accepted, categorical_feature=encoder.categorical, feature_name=list(encoder.names))
+def _dataset(encoder: Encoder, matrix: FloatArray, accepted: FloatArray, counted: FloatArray) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        matrix, accepted, weight=None if (counted == 1.0).all() else counted,
+        categorical_feature=encoder.categorical, feature_name=list(encoder.names),
+    )  # fmt: skip
 
 
 def _fit(
-    settings: Mapping[str, Any], encoder: Encoder, matrix: FloatArray, accepted: FloatArray, rounds: int
+    settings: Mapping[str, Any],
+    encoder: Encoder,
+    matrix: FloatArray,
+    accepted: FloatArray,
+    counted: FloatArray,
+    rounds: int,
 ) -> lightgbm.Booster:
     try:
-        return lightgbm.train(dict(settings), _dataset(encoder, matrix, accepted), rounds)
+        return lightgbm.train(dict(settings), _dataset(encoder, matrix, accepted, counted), rounds)
     except lightgbm.basic.LightGBMError as error:
         # What it says when no column can be split into two leaves of `min_data_in_leaf` rows.
         raise TooFewExamples(f"no attribute or offer fact varies enough to learn from: {error}") from error
@@ -239,13 +254,14 @@ def _out_of_fold(
     encoder: Encoder,
     matrix: FloatArray,
     accepted: FloatArray,
+    counted: FloatArray,
     folds: npt.NDArray[np.intp],
 ) -> tuple[FloatArray, int, int]:
     """Raw scores of each row from a model that did not see its customer, at the (leaves, trees) that foretold best."""
     sizes = (settings["num_leaves"],) if "num_leaves" in settings else LEAVES
     best: tuple[float, FloatArray, int, int] | None = None
     for leaves in sizes:
-        paths = _fold_paths({**settings, "num_leaves": leaves}, encoder, matrix, accepted, folds)
+        paths = _fold_paths({**settings, "num_leaves": leaves}, encoder, matrix, accepted, counted, folds)
         for rounds, raw in zip(_CHECKPOINTS, paths, strict=True):
             loss = float(log_loss(accepted, expit(raw)))
             if best is None or loss < best[0]:
@@ -259,13 +275,14 @@ def _fold_paths(
     encoder: Encoder,
     matrix: FloatArray,
     accepted: FloatArray,
+    counted: FloatArray,
     folds: npt.NDArray[np.intp],
 ) -> FloatArray:
     """Held-out raw scores after each of _CHECKPOINTS trees, shape (checkpoints, rows)."""
     raw = np.zeros((len(_CHECKPOINTS), len(accepted)))
     for fold in range(FOLDS):
         held = folds == fold
-        booster = _fit(settings, encoder, matrix[~held], accepted[~held], MOST_ROUNDS)
+        booster = _fit(settings, encoder, matrix[~held], accepted[~held], counted[~held], MOST_ROUNDS)
         for at, rounds in enumerate(_CHECKPOINTS):
             scores = booster.predict(matrix[held], raw_score=True, num_iteration=rounds, num_threads=1)
             raw[at, held] = np.asarray(scores, dtype=np.float64)
@@ -282,9 +299,17 @@ def _cross_calibrated(raw: FloatArray, accepted: FloatArray, folds: npt.NDArray[
     return probability
 
 
-def _training_hash(encoder: Encoder, matrix: FloatArray, accepted: FloatArray, settings: Mapping[str, Any]) -> str:
+def _training_hash(
+    encoder: Encoder,
+    matrix: FloatArray,
+    accepted: FloatArray,
+    settings: Mapping[str, Any],
+    weights: FloatArray | None,
+) -> str:
     """SHA-256 over everything that determines the model: columns, values, labels and settings."""
     digest = hashlib.sha256(orjson.dumps([encoder.to_json(), dict(settings)], option=orjson.OPT_SORT_KEYS))
     digest.update(np.ascontiguousarray(matrix).tobytes())
     digest.update(accepted.tobytes())
+    if weights is not None:
+        digest.update(weights.tobytes())
     return digest.hexdigest()
