@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Self, SupportsFloat
@@ -24,6 +25,8 @@ from fairness import metrics
 from fairness.counts import ConfusionCounts, GroupCounts
 
 TIMEOUT_SECONDS: Final = 120.0
+_BLOCK: Final = 200
+"""Comparisons in one data set of AIF360: building one takes it 3 ms, asking it 0.2 ms."""
 _PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -94,12 +97,21 @@ def audit_cells(cells: Sequence[AuditCell]) -> list[AuditResult]:
         from aif360 import datasets
         from aif360 import metrics as theirs
 
-        return [_audit(cell, datasets, theirs, aif360.__version__) for cell in cells]
+        return [
+            _audit(cell, metric, aif360.__version__)
+            for _, alike in groupby(cells, lambda cell: isinstance(cell.unprivileged, GroupCounts))
+            for block in _blocks(list(alike))
+            for cell, metric in zip(block, _metrics(block, datasets, theirs), strict=True)
+        ]
 
 
-def _audit(cell: AuditCell, datasets: ModuleType, theirs: ModuleType, version: str) -> AuditResult:
+def _blocks(cells: Sequence[AuditCell]) -> Iterator[Sequence[AuditCell]]:
+    for start in range(0, len(cells), _BLOCK):
+        yield cells[start : start + _BLOCK]
+
+
+def _audit(cell: AuditCell, metric: Any, version: str) -> AuditResult:
     closed = _closed_form(cell)
-    metric = _metric(cell, datasets, theirs)
     found = {name: None if value is None else _finite(name, getattr(metric, name)()) for name, value in closed.items()}
     gaps = [abs(number - (closed[name] or 0.0)) for name, number in found.items() if number is not None]
     return AuditResult(
@@ -124,19 +136,27 @@ def _closed_form(cell: AuditCell) -> dict[str, float | None]:
     raise AssertionError("AuditCell holds two counts of one kind")
 
 
-def _metric(cell: AuditCell, datasets: ModuleType, theirs: ModuleType) -> Any:
-    """AIF360's metric object over the cell's contingency table, one weighted row for each of its counts."""
-    sides = ((0.0, cell.unprivileged), (1.0, cell.privileged))
-    rows = [(side, *row) for side, counts in sides for row in _rows(counts)]
-    frame = pd.DataFrame(rows, columns=["privileged", "decided", "actual", "weight"])
+def _metrics(cells: Sequence[AuditCell], datasets: ModuleType, theirs: ModuleType) -> Iterator[Any]:
+    """AIF360's metric object of each of these cells of one kind: over a data set of all their contingency tables, one
+    weighted row for each count, with the groups told apart by the cell as well."""
+    rows = [
+        (place, side, *row)
+        for place, cell in enumerate(cells)
+        for side, counts in ((0.0, cell.unprivileged), (1.0, cell.privileged))
+        for row in _rows(counts)
+    ]
+    frame = pd.DataFrame(rows, columns=["cell", "privileged", "decided", "actual", "weight"], dtype=float)
     decided = _dataset(frame, "decided", datasets)
-    groups = {"unprivileged_groups": [{"privileged": 0.0}], "privileged_groups": [{"privileged": 1.0}]}
-    if isinstance(cell.unprivileged, GroupCounts):
-        return theirs.BinaryLabelDatasetMetric(decided, **groups)
     actual = _dataset(frame, "actual", datasets)
     predicted = actual.copy()
     predicted.labels = decided.labels
-    return theirs.ClassificationMetric(actual, predicted, **groups)
+    for place, cell in enumerate(cells):
+        group, reference = ([{"cell": float(place), "privileged": side}] for side in (0.0, 1.0))
+        groups = {"unprivileged_groups": group, "privileged_groups": reference}
+        if isinstance(cell.unprivileged, GroupCounts):
+            yield theirs.BinaryLabelDatasetMetric(decided, **groups)
+        else:
+            yield theirs.ClassificationMetric(actual, predicted, **groups)
 
 
 def _rows(counts: GroupCounts | ConfusionCounts) -> list[tuple[float, float, float]]:
@@ -153,9 +173,9 @@ def _rows(counts: GroupCounts | ConfusionCounts) -> list[tuple[float, float, flo
 
 def _dataset(frame: pd.DataFrame, label: str, datasets: ModuleType) -> Any:
     return datasets.BinaryLabelDataset(
-        df=frame[["privileged", label, "weight"]],
+        df=frame[["cell", "privileged", label, "weight"]],
         label_names=[label],
-        protected_attribute_names=["privileged"],
+        protected_attribute_names=["cell", "privileged"],
         instance_weights_name="weight",
         favorable_label=1.0,
         unfavorable_label=0.0,

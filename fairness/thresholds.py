@@ -111,7 +111,7 @@ def compare_all(
 
 def judge(pairs: Sequence[Comparison], bands: Bands = DEFAULT) -> list[ComparisonResult]:
     """Judge these comparisons, in order, as one family of q values. Raises ValueError on weighted counts."""
-    p_values = [intervals.p_value(pair.group, pair.reference) for pair in pairs]
+    p_values = intervals.p_values([(pair.group, pair.reference) for pair in pairs])
     family = sum(p is not None for p in p_values)
     q_values = intervals.q_values(p_values)
     return [_result(*row, family, bands) for row in zip(pairs, p_values, q_values, strict=True)]
