@@ -3,7 +3,6 @@ only; what follows from it is for people, and for the gate."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,18 +78,22 @@ def scores(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """A number for each customer (N,) that grows with the chance of belonging, and of whom it is known (N,).
 
-    A number is its own score. Of a category or a set it is the share of members among the others with the same value:
-    counted without oneself, so that a rare value does not give its holder away by itself.
+    A number is its own score. Of a category or a set it is the share of members among those with the same value in the
+    other half of the people: a share that counts oneself lets a rare value give its holder away, and one that leaves
+    out just oneself is lower for every member, by which an attribute that tells nothing would tell everything.
     """
     if isinstance(column, NumberColumn):
         return column.values, ~np.isnan(column.values)
     values, known = _values(column)
+    distinct, place = np.unique(values, return_inverse=True)
+    half = np.random.default_rng(0).permutation(len(values)) % 2
     base = member[recorded & known].mean() if (recorded & known).any() else 0.0
-    people, members = Counter(values[recorded & known]), Counter(values[recorded & known & member])
-    score = np.full(len(values), base)
-    for at in np.flatnonzero(recorded & known):
-        others = people[values[at]] - 1
-        score[at] = (members[values[at]] - member[at] + base) / (others + 1)
+    score = np.empty(len(values))
+    for side in (0, 1):
+        learned = recorded & known & (half != side)
+        people = np.bincount(place[learned], minlength=len(distinct))
+        members = np.bincount(place[learned & member], minlength=len(distinct))
+        score[half == side] = ((members + base) / (people + 1))[place[half == side]]
     return score, known
 
 

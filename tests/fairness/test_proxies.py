@@ -34,6 +34,15 @@ def test_a_category_that_is_the_group_tells_everything_and_a_random_one_nothing(
     assert proxies.auc(score, member) < 0.55
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_category_of_four_common_values_that_tells_nothing_is_no_proxy(seed: int) -> None:
+    """Of a share that leaves out just oneself every member's is a little lower: it would tell all but everything."""
+    random = np.random.default_rng(seed)
+    member, values = random.random(8_000) < 0.4, random.integers(0, 4, 8_000).astype(np.int32)
+    score, _ = proxies.scores(CategoryColumn(values, tuple("abcd")), member, np.ones(8_000, dtype=bool))
+    assert proxies.auc(score, member) < 0.53
+
+
 def test_a_value_of_one_person_does_not_give_her_away() -> None:
     member = np.arange(200) < 100
     unique = CategoryColumn(np.arange(200, dtype=np.int32), tuple(map(str, range(200))))
