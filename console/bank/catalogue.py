@@ -11,7 +11,7 @@ import numpy as np
 from console.bank import wording
 from console.bank.people import FAMILIES, STATES_OF_REGION
 from console.bank.response import ANGLES, REWARD_WEIGHTS, ArmTraits
-from offers import terms
+from offers import packs, terms
 from offers.catalog import Item
 from offers.types import CHANNELS
 
@@ -126,6 +126,11 @@ def opening() -> list[Item]:
             "same_offer_per_week": 6,
         }),
     ]  # fmt: skip
+
+
+def policy_packs() -> list[Item]:
+    """What Candor brings along, but for the strict default, which stands by itself wherever none of these does."""
+    return [Item("pack", key, content) for key, content in packs.shipped().items() if key != packs.STRICT]
 
 
 def underwriting() -> list[Item]:

@@ -25,7 +25,7 @@ Status = ChangeRequest.Status
 
 MARKETER, MARKETER_2 = "maya.marketer", "noah.marketer"
 RISK, RISK_2 = "rosa.risk", "ravi.risk"
-COMPLIANCE = "clara.compliance"
+COMPLIANCE, COMPLIANCE_2 = "clara.compliance", "cyrus.compliance"
 MODEL_RISK = "mona.models"
 NEW_BANK = "The bank is new and has no more customers yet; the monthly audit shows what becomes of these groups."
 
@@ -60,6 +60,12 @@ OPENING = (
         catalogue.opening,
         "Nothing can be shown before the places, the fallback and the caps are agreed.",
         RISK, "Caps are within CP-12.",
+    ),
+    Proposal(
+        "pack", "policy-packs", "Policy packs: federal law before and after July 2026, New Jersey, European Union",
+        COMPLIANCE, catalogue.policy_packs,
+        "What the law asks for where our customers live, with its sources; elsewhere the strict default stands.",
+        COMPLIANCE_2, "Read against the sources. The federal pack is to be read again when the courts have spoken.",
     ),
     Proposal(
         "rule", "underwriting", "Underwriting rules before the first card, and the ranking", RISK,
