@@ -18,17 +18,28 @@ Floats = NDArray[np.float64]
 
 def first_chances(decided: Sequence[tuple[Plan, Decision]]) -> list[Floats]:
     """For each decision, the probability of each offer of its plan (offers,) to stand at rank 1; zeros where nothing
-    competed. Under a mandate on shares it is the recorded share."""
-    blended = [_blended(plan, decision) for plan, decision in decided]
+    competed."""
+    return [_of_offers(*pair, row) for pair, row in zip(decided, arm_chances(decided), strict=True)]
+
+
+def arm_chances(decided: Sequence[tuple[Plan, Decision]]) -> list[Floats]:
+    """The same of each arm that competed (k,), as the record lists them. Under a mandate on shares it is the recorded
+    share."""
+    blended = [blends(plan, decision) for plan, decision in decided]
     width = max((len(location) for location, _ in blended), default=0)
     location, scale = np.full((len(decided), width), -np.inf), np.zeros((len(decided), width))
     for row, (centre, spread) in enumerate(blended):
         location[row, : len(centre)], scale[row, : len(spread)] = centre, spread
     chances = first_probabilities_many(location, scale) if width else location
-    return [_of_offers(*pair, row) for pair, row in zip(decided, chances, strict=True)]
+    return [
+        np.array(
+            [chance if arm.share is None else arm.share for arm, chance in zip(decision.scored, row, strict=False)]
+        )
+        for (_, decision), row in zip(decided, chances.tolist(), strict=True)
+    ]
 
 
-def _blended(plan: Plan, decision: Decision) -> tuple[Floats, Floats]:
+def blends(plan: Plan, decision: Decision) -> tuple[Floats, Floats]:
     """Location and scale (k,) of the scores that ranked, as the bandit stage blended them."""
     rows = decision.scored
     columns = np.array([(row.propensity, row.boost, row.mean, row.width) for row in rows]).reshape(-1, 4).T
@@ -45,6 +56,6 @@ def _blended(plan: Plan, decision: Decision) -> tuple[Floats, Floats]:
 
 def _of_offers(plan: Plan, decision: Decision, chances: Floats) -> Floats:
     found = np.zeros(len(plan.offers))
-    for row, chance in zip(decision.scored, chances.tolist(), strict=False):
-        found[plan.position[row.offer]] += chance if row.share is None else row.share
+    for row, chance in zip(decision.scored, chances.tolist(), strict=True):
+        found[plan.position[row.offer]] += chance
     return found
