@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from console.templatetags.console import amount, percent
 from decisioning.models import Job
 from fairness.evidence import ANY_OFFER, SCORE, SHOWN, WORST
+from fairness.stage_effects import STAGES, STEERING
 from fairness.tasks import evidence_job
 from fairness.thresholds import Verdict
 from offers.models import ChangeRequest, Evidence
 
 _SUBJECTS: Final[Mapping[str, str]] = {
     ANY_OFFER: "any offer", SCORE: "top half by propensity", SHOWN: "being shown an offer",
+    STEERING: "the best card of a family, of those who could have two or more",
 }  # fmt: skip
 _VERDICTS: Final[Mapping[str, str]] = {
     Verdict.PASS: "fair lending passes",
@@ -23,6 +25,7 @@ _VERDICTS: Final[Mapping[str, str]] = {
     Verdict.FAIL: "fair lending fails",
     Verdict.TOO_LITTLE_DATA: "too little is known to judge fair lending",
 }
+VISIBLE: Final = 0.0005  # of a logarithm: less is nothing to a reader
 PER: Final = 1_000  # customers, to whom expected responses and value are given
 
 
@@ -47,6 +50,7 @@ def shown(row: Evidence) -> dict[str, Any]:
         "decisions": _decisions(decisions) if decisions else None,
         "agreement": content.get("agreement"),
         "later": [_at_moment(one, names) for one in content.get("later", [])],
+        "waterfall": waterfall(content.get("waterfall", [])),
         "shown_parity": [comparison(one, names) for one in content.get("shown_parity", [])],
         "notable": [one for one in comparisons if one["verdict"] != Verdict.PASS],
         "passing": [one for one in comparisons if one["verdict"] == Verdict.PASS],
@@ -184,6 +188,21 @@ def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
         "verdict": stored["verdict"],
         "note": stored["note"],
     }
+
+
+def waterfall(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each group whose way to an offer the change alters: its ratio after at each stage of STAGES and the change of
+    its logarithm there; the one that loses most first."""
+    groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in stored:
+        groups.setdefault((row["attribute"], row["group"]), {})[row["stage"]] = row
+    rows = [
+        {"attribute": attribute, "group": group, "stages": [stages[name] for name in STAGES if name in stages],
+         "change": sum(stage["change"] or 0.0 for stage in stages.values())}
+        for (attribute, group), stages in groups.items()
+        if any(abs(stage["change"] or 0.0) >= VISIBLE for stage in stages.values())
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: row["change"])
 
 
 def _order(one: Mapping[str, Any]) -> tuple[int, bool, float]:

@@ -19,12 +19,12 @@ from decisioning.impact.propensities import AT_MOST
 from decisioning.models import ModelVersion
 from decisioning.plan import Plan
 from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
-from fairness import dataset, forecast, moments, parity, thresholds
+from fairness import dataset, forecast, moments, parity, stage_effects, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
 from fairness.moments import Later
 from fairness.parity import Change
-from fairness.thresholds import Verdict
+from fairness.thresholds import DEFAULT, Bands, Verdict
 from offers import audit, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
@@ -32,7 +32,7 @@ from offers.models import ChangeRequest, Evidence, Release
 from offers.types import Boost, Rule
 from offers.types import Release as CatalogueRelease
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 ANY_OFFER: Final = "any_offer"
 SCORE: Final = "score_top_half"
 SHOWN: Final = "shown_an_offer"
@@ -61,6 +61,12 @@ METHODS: Final[Mapping[str, str]] = {
     "expected_interval": INTERVAL,
     "agreement": "a random sample of those decisions made again, one by one, by the engine's own function with equal "
     "keys: the same offers eligible, the same choice, scores to 1e-12; a single difference and there is no evidence",
+    "lines": "those of the policy packs in force under the live release at the moment that is judged, each at its "
+    "strictest; a change is not judged by packs that it brings itself",
+    "waterfall": "of those decided on, by stage: the impact ratio of passing it among those who passed the one before; "
+    "the change is of its natural logarithm, and those of the stages add up to that of being shown a competing offer",
+    "steering": "shown the card of the lowest benefit rank, among those who are eligible for two or more cards of a "
+    "family and are shown one of it",
     "shown": "information, without a verdict: adverse impact ratio of being shown an offer",
 }
 
@@ -73,6 +79,10 @@ class _Candidate:
     live: Plan | None
     content_hash: str
     plan: Plan
+
+    def bands(self, at: datetime) -> Bands:
+        """The lines in force at a moment; those of the packs that are live, since none is judged by what it brings."""
+        return thresholds.bands_in_force((self.live or self.plan).release, at.date())
 
     @property
     def changes_model(self) -> bool:
@@ -101,12 +111,15 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
     agreed = _agreed(simulation, now)
     before = simulation.reaches[0] if candidate.live else None
     after, population = simulation.reaches[-1], len(simulation.customers)
-    groupings = dataset.groupings(simulation.customers, now)
-    changes = eligibility(groupings, before, after)
-    score = _scores(candidate, simulation, groupings) if candidate.changes_model and population else None
+    bands = candidate.bands(now)
+    groupings = dataset.groupings(simulation.customers, now, bands.age_bands)
+    changes = eligibility(groupings, before, after, bands)
+    score = _scores(candidate, simulation, groupings, bands) if candidate.changes_model and population else None
     if score:
         changes[SCORE] = score.changes
-    later = _later(ahead, simulation, groupings)
+    if population:
+        changes[stage_effects.STEERING] = stage_effects.steering(groupings, simulation, bands)
+    later = _later(ahead, simulation, groupings, candidate)
     content = {
         "format": FORMAT,
         "population": population,
@@ -119,7 +132,8 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "agreement": agreed.to_json(),
         "later": later,
         "parity": [row.to_json() for rows in changes.values() for row in rows],
-        "shown_parity": [row.to_json() for row in _shown(groupings, simulation)],
+        "waterfall": stage_effects.waterfall(groupings, simulation),
+        "shown_parity": [row.to_json() for row in _shown(groupings, simulation, bands)],
         "score": score.to_json() if score else None,
         "session_rules": impact.session_rules(candidate.plan),
         "methods": dict(METHODS),
@@ -182,18 +196,25 @@ def _aimed(release: CatalogueRelease, item: Item) -> set[str]:
     return {offer for offer in release.offers if release.covers(one, offer)}
 
 
-def _later(ahead: Sequence[Later], simulation: Simulation, groupings: Groupings) -> list[dict[str, Any]]:
+def _later(
+    ahead: Sequence[Later], simulation: Simulation, groupings: Groupings, candidate: _Candidate
+) -> list[dict[str, Any]]:
     """What becomes of eligibility at each moment to come, beside the release in force at that moment."""
-    judged = {at[-1].at: _judged_at(at, len(simulation.customers), groupings) for at in simulation.later}
-    return [{"at": one.at.isoformat(), "brings": list(one.brings), **judged[one.like]} for one in ahead]
+    at = {moments[-1].at: moments for moments in simulation.later}
+    population = len(simulation.customers)
+    return [
+        {"at": one.at.isoformat(), "brings": list(one.brings),
+         **_judged_at(at[one.like], population, groupings, candidate.bands(one.at))}
+        for one in ahead
+    ]  # fmt: skip
 
 
-def _judged_at(plans: Sequence[Moment], population: int, groupings: Groupings) -> dict[str, Any]:
+def _judged_at(plans: Sequence[Moment], population: int, groupings: Groupings, bands: Bands) -> dict[str, Any]:
     """`fails` are the comparisons that do. An offer that is nobody's because it is out of season divides nobody."""
     before, after = plans[0].reach if len(plans) > 1 else None, plans[-1].reach
     open_then = impact.in_season(plans[-1].plan, plans[-1].at)
     closed = {offer for offer, is_open in zip(after.offers, open_then.tolist(), strict=True) if not is_open}
-    changes = {name: rows for name, rows in eligibility(groupings, before, after).items() if name not in closed}
+    changes = {name: rows for name, rows in eligibility(groupings, before, after, bands).items() if name not in closed}
     return {
         "any_offer": any_offer(before, after, population),
         "verdict": parity.overall(changes, population).value,
@@ -229,16 +250,18 @@ def _require_model(content: snapshot.Content) -> None:
             raise InvalidContent([Fault(path, "outdated", str(fault))]) from fault
 
 
-def eligibility(groupings: Groupings, before: Reach | None, after: Reach) -> dict[str, list[Change]]:
+def eligibility(
+    groupings: Groupings, before: Reach | None, after: Reach, bands: Bands = DEFAULT
+) -> dict[str, list[Change]]:
     """Parity of eligibility by subject: any competing offer, and each offer of the candidate that is new or moves."""
     today = before.any_offer if before else None
-    changes = {ANY_OFFER: parity.compare(ANY_OFFER, groupings, today, after.any_offer)}
+    changes = {ANY_OFFER: parity.compare(ANY_OFFER, groupings, today, after.any_offer, bands)}
     for offer in after.offers:
         known = before is not None and offer in before.offers
         today = before.of(offer) if before and known else None
         then = after.of(offer)
         if today is None or not np.array_equal(today, then):
-            changes[offer] = parity.compare(offer, groupings, today, then)
+            changes[offer] = parity.compare(offer, groupings, today, then, bands)
     return changes
 
 
@@ -311,21 +334,22 @@ class _Scores:
         return {"sample": self.sample, "scored": self.scored}
 
 
-def _scores(candidate: _Candidate, simulation: Simulation, groupings: Groupings) -> _Scores:
+def _scores(candidate: _Candidate, simulation: Simulation, groupings: Groupings, bands: Bands) -> _Scores:
     """Parity of being in the top half by best propensity, among those for whom any offer competes after the change."""
     before, after = simulation.decided[0].best, simulation.decided[-1].best
     scored = ~np.isnan(after)
     groups = {name: one.among(simulation.sample[scored]) for name, one in groupings.items()}
     today = _top_half(before[scored]) if candidate.live and np.array_equal(~np.isnan(before), scored) else None
-    changes = parity.compare(SCORE, groups, today, _top_half(after[scored])) if scored.any() else []
+    changes = parity.compare(SCORE, groups, today, _top_half(after[scored]), bands) if scored.any() else []
     return _Scores(changes, len(scored), int(scored.sum()))
 
 
-def _shown(groupings: Groupings, simulation: Simulation) -> list[Change]:
+def _shown(groupings: Groupings, simulation: Simulation, bands: Bands) -> list[Change]:
     """Parity of being shown an offer at all; nobody's verdict."""
     groups = {name: one.among(simulation.sample) for name, one in groupings.items()}
     today = simulation.decided[0].shown if len(simulation.decided) > 1 else None
-    return parity.compare(SHOWN, groups, today, simulation.decided[-1].shown) if len(simulation.sample) else []
+    shown = simulation.decided[-1].shown
+    return parity.compare(SHOWN, groups, today, shown, bands) if len(simulation.sample) else []
 
 
 def _top_half(best: impact.Floats) -> impact.Mask:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
+from typing import Final
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from decisioning import jobs
 from decisioning.impact import Disagreement
 from decisioning.models import Job
 from fairness import audit, evidence, gate, proxies
+from fairness.governance.examiner import pack
+from fairness.governance.examiner import scope as scopes
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
+
+EVIDENCE_SECONDS: Final = 1_800  # a bank of a million takes half a minute; a day's worth of one is a fault
+
+EXAMINER_PACK: Final = "examiner_pack"  # the kind of job
 
 
 def evidence_job(change_id: int) -> str:
@@ -20,13 +29,13 @@ def evidence_job(change_id: int) -> str:
     return f"evidence-{change_id}"
 
 
-@shared_task(queue="fairness")
+@shared_task(queue="fairness", soft_time_limit=EVIDENCE_SECONDS)
 def compute_evidence(change_id: int) -> None:
-    """The evidence of a change on the release in force. A candidate that cannot run, or a run that is not the engine's,
-    ends the job with its faults."""
+    """The evidence of a change on the release in force. A candidate that cannot run, a run that is not the engine's, or
+    one that takes too long ends the job with its faults, and without evidence nothing goes live."""
     now = timezone.now()
     with (
-        contextlib.suppress(jobs.AlreadyRunning, InvalidContent, Disagreement),
+        contextlib.suppress(jobs.AlreadyRunning, InvalidContent, Disagreement, SoftTimeLimitExceeded),
         jobs.running(evidence_job(change_id), {"change": change_id}, now) as job,
     ):
         evidence.compute(ChangeRequest.objects.get(pk=change_id), now, jobs.reporter(job))
@@ -57,3 +66,13 @@ def audit_decisions(source: str = audit.DECISIONS) -> None:
     now = timezone.now()
     with contextlib.suppress(jobs.AlreadyRunning), jobs.running("audit", {"source": source}, now):
         audit.audit(now, source=source)
+
+
+@shared_task(queue="long")
+def make_examiner_pack(first: str, last: str, campaign: str, by: str) -> None:
+    """A pack from the first day to the last, for whoever asked; one at a time."""
+    now = timezone.now()
+    told: dict[str, object] = {"from": first, "to": last, "campaign": campaign, "by": by}
+    with contextlib.suppress(jobs.AlreadyRunning), jobs.running(EXAMINER_PACK, told, now) as job:
+        scope = scopes.of(date.fromisoformat(first), date.fromisoformat(last), campaign)
+        job.message = str(pack.make(scope, by=by, now=now, report=jobs.reporter(job)))

@@ -12,6 +12,7 @@ from decisioning.models import FeatureRow
 from fairness import evidence, parity, vault
 from fairness.dataset import Grouping
 from fairness.parity import NOBODY, OLD_GAP, REFERENCE_SHUT_OUT, Change
+from fairness.stage_effects import STEERING
 from fairness.thresholds import Verdict
 from fairness.vault import Entry
 from offers.catalog import InvalidContent, Item
@@ -114,7 +115,7 @@ def test_reach_today_and_after_are_those_of_the_rules() -> None:
     }  # fmt: skip
     for rows in computed.content["segments"].values():
         assert sum(row["customers"] for row in rows) == 500
-    assert {row["subject"] for row in computed.content["parity"]} == {"any_offer", "travel-plus"}
+    assert {row["subject"] for row in computed.content["parity"]} == {"any_offer", "travel-plus", STEERING}
     assert computed.content["live_release"] == 1
     json.dumps(computed.content, allow_nan=False)
 
@@ -137,7 +138,8 @@ def test_the_first_release_answers_for_everything() -> None:
     computed = evidence.compute(_change(*small_catalogue(), rule("score", STRICTER)), NOW)
     assert computed.verdict == "fail"
     regions = [row for row in computed.content["parity"] if row["group"] == "Islands"]
-    assert {row["subject"] for row in regions} == {"any_offer", "everyday-cash", "travel-plus", "student", "first-card"}
+    offers = {"everyday-cash", "travel-plus", "student", "first-card"}
+    assert {row["subject"] for row in regions} == {"any_offer", STEERING, *offers}
     assert all(row["before"] is None for row in regions)
     assert computed.content["live_release"] is None
 
@@ -147,7 +149,9 @@ def test_an_old_gap_does_not_block_what_leaves_it_alone() -> None:
     approve_content([*small_catalogue(), rule("score", STRICTER)])
     renamed = evidence.compute(_change(Item("product", "card", {"title": "Credit card"})), NOW)
     assert renamed.verdict == "watch"
-    (islands,) = [row for row in renamed.content["parity"] if row["group"] == "Islands"]
+    (islands,) = [
+        row for row in renamed.content["parity"] if (row["group"], row["subject"]) == ("Islands", "any_offer")
+    ]
     assert (islands["verdict"], islands["note"]) == ("watch", OLD_GAP)
     assert islands["before"] == islands["after"]
     relaxed = evidence.compute(_change(rule("score", clause("credit_score", ">=", 700))), NOW)
@@ -215,7 +219,7 @@ def test_a_model_that_prefers_one_group_fails_on_its_scores() -> None:
     change = _change(Item("model", "unfair", {"title": "Unfair", "sha256": unfair.sha256}))
     computed = evidence.compute(change, NOW)
     (women_row,) = [
-        row for row in computed.content["parity"] if row["group"] == "female" and row["subject"] != "any_offer"
+        row for row in computed.content["parity"] if (row["group"], row["subject"]) == ("female", evidence.SCORE)
     ]
     assert computed.verdict == women_row["verdict"] == "fail"
     assert women_row["subject"] == evidence.SCORE
