@@ -114,7 +114,7 @@ def judge(pairs: Sequence[Comparison], bands: Bands = DEFAULT) -> list[Compariso
     p_values = intervals.p_values([(pair.group, pair.reference) for pair in pairs])
     family = sum(p is not None for p in p_values)
     q_values = intervals.q_values(p_values)
-    return [_result(*row, family, bands) for row in zip(pairs, p_values, q_values, strict=True)]
+    return [result(*row, family, bands) for row in zip(pairs, p_values, q_values, strict=True)]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -138,7 +138,8 @@ def needed_n(group: GroupCounts, reference: GroupCounts, bands: Bands = DEFAULT)
     return ceil(spread**2 * per_person / log(bands.fail_ratio) ** 2)
 
 
-def _result(pair: Comparison, p: float | None, q: float | None, family: int, bands: Bands) -> ComparisonResult:
+def result(pair: Comparison, p: float | None, q: float | None, family: int, bands: Bands) -> ComparisonResult:
+    """One comparison of a family whose p and q are known."""
     group, reference = pair.group, pair.reference
     ratio = metrics.disparate_impact(group, reference)
     missing = metrics.shortfall(group, reference)

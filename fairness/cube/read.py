@@ -4,12 +4,13 @@ and nothing is known of a person here."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from fairness import thresholds
 from fairness.counts import Comparison, GroupCounts, comparisons
+from fairness.cube import lines
 from fairness.cube.rollup import ANY, BOTH
 from fairness.cube.stages import AUDITED, STAGES
 from fairness.models import CubeCount
@@ -77,17 +78,16 @@ def cells_of(row: CubeCount, wanted: Sequence[str] = STAGES) -> list[Cell]:
     return found
 
 
-def pairs(found: Iterable[Cell], references: dict[str, str] | None = None) -> list[tuple[Cell, Comparison]]:
+def pairs(found: Iterable[Cell], references: Mapping[str, str]) -> list[tuple[Cell, Comparison]]:
     """Each group beside its reference, with its cell; the reference of a pair of attributes is the pair of theirs."""
     tables: dict[tuple[str, str, str], dict[str, Cell]] = defaultdict(dict)
     for cell in found:
         tables[cell.stage, cell.offer, cell.attribute][cell.group] = cell
-    chosen = references or {}
     return [
         (table[pair.group.group], pair)
         for (_, _, attribute), table in tables.items()
         for pair in comparisons(
-            attribute, {name: cell.counts for name, cell in table.items()}, None, _with_pair(attribute, chosen)
+            attribute, {name: cell.counts for name, cell in table.items()}, None, _with_pair(attribute, references)
         )
     ]
 
@@ -100,17 +100,18 @@ def compared(
     channel: str = ANY,
     segment: str = ANY,
     attribute: str | None = None,
-    bands: Bands = thresholds.DEFAULT,
+    bands: Bands | None = None,
 ) -> list[tuple[str, ComparisonResult]]:
     """The comparisons of a cut, each with its stage; those of one stage are one family of q values, whatever part of it
-    is asked for."""
+    is asked for. Judged at the lines in force in that month, unless the caller names others."""
+    judged_at = bands or lines.in_force(lines.last_day(month))
     wanted = AUDITED if stage is None else (stage,)
     found: list[tuple[str, ComparisonResult]] = []
     for one in wanted:
         family = pairs(
-            cells(month=month, stage=one, offer=None, channel=channel, segment=segment), dict(bands.references)
+            cells(month=month, stage=one, offer=None, channel=channel, segment=segment), judged_at.references
         )
-        judged = thresholds.judge([pair for _, pair in family], bands)
+        judged = thresholds.judge([pair for _, pair in family], judged_at)
         found += [
             (one, result)
             for (cell, _), result in zip(family, judged, strict=True)
@@ -119,8 +120,8 @@ def compared(
     return found
 
 
-def _with_pair(attribute: str, references: dict[str, str]) -> dict[str, str]:
+def _with_pair(attribute: str, references: Mapping[str, str]) -> Mapping[str, str]:
     names = attribute.split(BOTH)
     if len(names) == 1 or any(name not in references for name in names):
         return references
-    return references | {attribute: BOTH.join(references[name] for name in names)}
+    return {**references, attribute: BOTH.join(references[name] for name in names)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
 from typing import Final
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fairness import dataset
 from fairness.counts import NOT_RECORDED
+from fairness.cube import lines
 from fairness.cube.stages import STAGES
 from fairness.models import CubeCount, CubeOffer
 
@@ -84,10 +85,10 @@ class Tally:
 
 def rebuild(month: date, now: datetime) -> None:
     """Count a month anew, in place of what was counted. Ages are those at the month's end."""
-    subjects = _subjects()
-    tally = Tally(subjects)
+    at = as_of(month, now)
+    edges, tally = lines.in_force(at.date()).age_bands, Tally(_subjects())
     for customers, units in _chunks(month, len(CubeOffer.objects.all())):
-        _count(tally, customers, units, _as_of(month, now))
+        _count(tally, customers, units, dataset.groupings(customers, at, edges))
     with transaction.atomic(), connection.cursor() as cursor:
         CubeCount.objects.filter(month=month).delete()
         with cursor.copy(_INSERT) as copy:
@@ -106,9 +107,9 @@ class Units:
     exposure: Floats
 
 
-def _as_of(month: date, now: datetime) -> datetime:
-    following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
-    return min(now, datetime.combine(following, time(), UTC))
+def as_of(month: date, now: datetime) -> datetime:
+    """The moment at which a month's people are grouped: its end, or now."""
+    return min(now, datetime.combine(lines.last_day(month) + timedelta(days=1), time(), UTC))
 
 
 def _subjects() -> Subjects:
@@ -157,9 +158,9 @@ def _laid_out(
     return customers, units
 
 
-def _count(tally: Tally, customers: NDArray[np.int64], units: Units, as_of: datetime) -> None:
+def _count(tally: Tally, customers: NDArray[np.int64], units: Units, groupings: dataset.Groupings) -> None:
     """Each unit in the cut of its channel; and each customer once, over all channels, in the cut of her credit band."""
-    groups, combination = _combinations(customers, as_of)
+    groups, combination = _combinations(len(customers), groupings)
     for channel in sorted(set(units.channel)):
         chosen = units.channel == channel
         rows = np.array([tally.row_of(channel, ANY, one) for one in groups], dtype=np.intp)
@@ -183,10 +184,9 @@ def _merged(units: Units, customers: int) -> tuple[NDArray[np.uint8], Floats]:
     return np.maximum.reduceat(units.furthest[order], starts), np.add.reduceat(units.exposure[order], starts)
 
 
-def _combinations(customers: NDArray[np.int64], as_of: datetime) -> tuple[list[Combination], NDArray[np.intp]]:
+def _combinations(customers: int, groupings: dataset.Groupings) -> tuple[list[Combination], NDArray[np.intp]]:
     """The combinations of recorded groups that occur, and each customer's (N,)."""
-    groupings = dataset.groupings(customers, as_of)
-    joint = np.zeros(len(customers), dtype=np.int64)
+    joint = np.zeros(customers, dtype=np.int64)
     for grouping in groupings.values():
         joint = joint * (len(grouping.names) + 1) + grouping.codes + 1
     _, first, inverse = np.unique(joint, return_index=True, return_inverse=True)

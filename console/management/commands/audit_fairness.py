@@ -10,7 +10,7 @@ from decisioning import jobs
 from decisioning.models import LoggedDecision
 from fairness import audit
 from fairness.audit_worker import AuditFailed
-from fairness.models import FairnessAudit
+from fairness.models import CubeComparison, FairnessAudit
 from fairness.thresholds import Verdict
 
 
@@ -39,9 +39,12 @@ class Command(BaseCommand):
 
 def as_text(stored: FairnessAudit) -> list[str]:
     """One stage for a terminal: its verdict, and a line for each comparison that fails."""
-    failing = [row for row in stored.comparisons if row["verdict"] == Verdict.FAIL]
+    rows = stored.comparisons or [
+        _row(row) for row in CubeComparison.objects.filter(audit=stored, total__gt=0, reference_total__gt=0)
+    ]
+    failing = [row for row in rows if row["verdict"] == Verdict.FAIL]
     return [
-        f"{stored.stage}: {stored.population} observations, {len(stored.comparisons)} comparisons, "
+        f"{stored.stage}: {stored.population} observations, {len(rows)} comparisons, "
         f"{stored.verdict}; AIF360 and the closed forms differ by {stored.largest_difference:.0e} at most",
         *(
             f"  {row['subject']}, {row['attribute']}: {row['group']} {row['rate']:.1%} against {row['reference']} "
@@ -49,3 +52,12 @@ def as_text(stored: FairnessAudit) -> list[str]:
             for row in failing
         ),
     ]
+
+
+def _row(row: CubeComparison) -> dict[str, Any]:
+    """A comparison of a month of our own decisions, as those of a history are stored."""
+    return {
+        "subject": row.offer or audit.ANY, "attribute": f"{row.month:%B %Y}, {row.attribute}", "group": row.group,
+        "reference": row.reference, "verdict": row.verdict, "ratio": row.ratio, "rate": row.favourable / row.total,
+        "reference_rate": row.reference_favourable / row.reference_total,
+    }  # fmt: skip

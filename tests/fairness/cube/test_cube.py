@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 from itertools import pairwise
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -18,31 +17,16 @@ from fairness import vault
 from fairness.counts import NOT_RECORDED
 from fairness.cube import read, rollup, units
 from fairness.cube.stages import LEVEL, STAGES
-from fairness.models import CubeCount, CubeUnit
+from fairness.models import CubeCount, CubeOffer, CubePosition, CubeUnit
 from tests.factories import approve_content, clause, make_bank, rule, small_catalogue
+from tests.fairness.cube.asking import LATER, ask, report
 
 pytestmark = pytest.mark.django_db
-MINUTE = timedelta(minutes=2)  # past the lag
 
 
 @pytest.fixture(autouse=True)
 def _fresh_process() -> None:
     runtime.forget()
-
-
-def _ask(pk: int, session: str, now: datetime, channel: str = "mobile_app") -> UUID:
-    external = Customer.objects.get(pk=pk).external_id
-    assert external is not None
-    answer = serve.ask(serve.Ask(external, session, channel, "home", 1, {}), now)
-    assert answer.decision_id is not None
-    return answer.decision_id
-
-
-def _report(decision: UUID, kind: str, at: datetime) -> None:
-    offer = Decision.objects.get(id=decision).offer
-    if offer:
-        event = outcomes.Event(f"{kind}-{decision}", decision, offer, kind, at, None)
-        assert not outcomes.take([(0, event)], at).rejected
 
 
 def _bank(now: datetime, people: int = 60) -> list[int]:
@@ -52,9 +36,9 @@ def _bank(now: datetime, people: int = 60) -> list[int]:
     approve_content([*small_catalogue(), rule("score", clause("credit_score", ">=", 680))], now=now)
     for pk in ids:
         for session in ("1", "2"):
-            decision = _ask(pk, session, now, "mobile_app" if session == "1" or pk % 2 else "web")
+            decision = ask(pk, session, now, "mobile_app" if session == "1" or pk % 2 else "web")
             if pk % 3 == 0:
-                _report(decision, "click", now)
+                report(decision, "click", now)
     return ids
 
 
@@ -81,7 +65,7 @@ def test_every_stage_of_any_offer_counts_each_customer_once_in_a_month() -> None
     now = timezone.now()
     ids = _bank(now)
     month = now.date().replace(day=1)
-    assert units.fill(now + MINUTE) == {month}
+    assert units.fill(now + LATER) == {month}
     rollup.rebuild(month, now)
     furthest = _recount(ids)
     gender = {entry.customer: entry.value for entry in vault.read(ids) if entry.attribute == "gender"}
@@ -97,7 +81,7 @@ def test_missing_attributes_are_a_group_and_every_cut_adds_up_to_the_population(
     now = timezone.now()
     ids = _bank(now)
     month = now.date().replace(day=1)
-    units.fill(now + MINUTE)
+    units.fill(now + LATER)
     rollup.rebuild(month, now)
     considered = {
         attribute: sum(cell.favourable for cell in read.cells(month=month, stage="considered", attribute=attribute))
@@ -115,7 +99,7 @@ def test_each_stage_is_the_denominator_of_the_next() -> None:
     now = timezone.now()
     _bank(now, 30)
     month = now.date().replace(day=1)
-    units.fill(now + MINUTE)
+    units.fill(now + LATER)
     rollup.rebuild(month, now)
     for offer in ("", "travel-plus", "family:travel"):
         found = {(cell.stage, cell.group): cell for cell in read.cells(month=month, offer=offer, attribute="region")}
@@ -127,12 +111,12 @@ def test_each_stage_is_the_denominator_of_the_next() -> None:
 def test_filling_again_in_other_portions_or_after_a_crash_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = timezone.now()
     _bank(now, 25)
-    units.fill(now + MINUTE)
+    units.fill(now + LATER)
     whole = list(CubeUnit.objects.order_by("pk").values_list())
-    assert units.fill(now + MINUTE) == set()
+    assert units.fill(now + LATER) == set()
     assert list(CubeUnit.objects.order_by("pk").values_list()) == whole
     CubeUnit.objects.all().delete()
-    units.CubePosition.objects.all().delete()
+    CubePosition.objects.all().delete()
     monkeypatch.setattr(units, "BLOCK", 7)
     stored, written = units._write, []
 
@@ -144,8 +128,8 @@ def test_filling_again_in_other_portions_or_after_a_crash_changes_nothing(monkey
 
     monkeypatch.setattr(units, "_write", dying)
     with pytest.raises(KeyboardInterrupt):
-        units.fill(now + MINUTE)
-    units.fill(now + MINUTE)
+        units.fill(now + LATER)
+    units.fill(now + LATER)
     again = list(CubeUnit.objects.order_by("pk").values_list())
     assert [row[:-1] for row in again] == [row[:-1] for row in whole]
     for ours, theirs in zip(again, whole, strict=True):  # a sum of float32 in another order
@@ -156,12 +140,12 @@ def test_an_outcome_that_comes_late_raises_the_unit_of_its_decision_s_month() ->
     now = timezone.now()
     (pk,) = make_bank(1, now=now, missing=0)
     approve_content(now=now)
-    decision = _ask(pk, "1", now)
-    units.fill(now + MINUTE)
+    decision = ask(pk, "1", now)
+    units.fill(now + LATER)
     before = bytes(CubeUnit.objects.get().furthest)
     later = now + timedelta(days=40)
-    _report(decision, "application", later)
-    assert units.fill(later + MINUTE) == {now.date().replace(day=1)}
+    report(decision, "application", later)
+    assert units.fill(later + LATER) == {now.date().replace(day=1)}
     after = bytes(CubeUnit.objects.get().furthest)
     assert max(after) == LEVEL["applied"] > max(before) == LEVEL["delivered"]
     assert sum(ours != theirs for ours, theirs in zip(after, before, strict=True)) == 1
@@ -171,10 +155,10 @@ def test_what_a_second_channel_was_given_counts_as_delivered_where_it_was_decide
     now = timezone.now()
     (pk,) = make_bank(1, now=now, missing=0)
     approve_content(now=now)
-    decision = _ask(pk, "1", now)
+    decision = ask(pk, "1", now)
     external = Customer.objects.get(pk=pk).external_id
     serve.ask(serve.Ask(external or "", "1", "web", "home", 3, {}), now + timedelta(seconds=1))
-    units.fill(now + MINUTE)
+    units.fill(now + LATER)
     unit = CubeUnit.objects.get()
     shown = decision_log.shown_so_far(Decision.objects.get(id=decision))
     assert unit.channel == "mobile_app"
@@ -188,18 +172,18 @@ def test_expected_exposure_is_what_was_realised_within_chance() -> None:
     ids = make_bank(250, now=now, missing=0)
     approve_content(now=now)
     for pk in ids:
-        _ask(pk, "1", now)
+        ask(pk, "1", now)
     month = now.date().replace(day=1)
-    units.fill(now + MINUTE)
+    units.fill(now + LATER)
     rollup.rebuild(month, now)
-    first = dict.fromkeys(units.CubeOffer.objects.values_list("key", flat=True), 0)
+    first = dict.fromkeys(CubeOffer.objects.values_list("key", flat=True), 0)
     for offer in Decision.objects.exclude(offer=None).values_list("offer", flat=True):
         first[offer or ""] = first.get(offer or "", 0) + 1
-    expected = {key: 0.0 for key in first}
+    expected = dict.fromkeys(first, 0.0)
     for cell in read.cells(month=month, stage="considered", offer=None, attribute="gender"):
         if cell.offer in expected:
             expected[cell.offer] += cell.exposure
-    competing = [row.key for row in units.CubeOffer.objects.all() if expected[row.key] > 0]
+    competing = [row.key for row in CubeOffer.objects.all() if expected[row.key] > 0]
     assert len(competing) > 1
     for key in competing:
         share = expected[key] / len(ids)
