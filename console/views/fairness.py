@@ -19,8 +19,9 @@ from console.access import SignedInRequest, allowed
 from console.forms import FileAuditForm
 from console.templatetags.console import words
 from fairness import figures, file_audit, tasks, thresholds
-from fairness.audit import ANY, DECISIONS, STAGES
+from fairness.audit import ANY, DECISIONS
 from fairness.audit_worker import AuditFailed
+from fairness.cube.stages import WORDS as STAGES
 from fairness.file_audit import Columns, UnreadableFile
 from fairness.models import FairnessAudit
 from fairness.thresholds import Verdict

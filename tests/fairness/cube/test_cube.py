@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from decisioning import decision_log, outcomes, runtime, serve
-from decisioning.models import Consent, Customer, Decision
+from decisioning import decision_log, runtime, serve
+from decisioning.models import Consent, Customer, Decision, Outcome
 from fairness import vault
 from fairness.counts import NOT_RECORDED
 from fairness.cube import read, rollup, units
@@ -56,7 +56,7 @@ def _recount(ids: list[int]) -> dict[int, int]:
         else:
             level = "reachable"
         found[row.customer_id] = max(found[row.customer_id], LEVEL[level])
-    for customer in outcomes.Outcome.objects.filter(type="click").values_list("customer_id", flat=True):
+    for customer in Outcome.objects.filter(type="click").values_list("customer_id", flat=True):
         found[customer] = max(found[customer], LEVEL["clicked"])
     return found
 
