@@ -32,22 +32,24 @@ class NothingLogged(LookupError):
     """A campaign has no decision that could be learned from."""
 
 
-def from_decisions(*, per_arm: bool, most: int = MOST_DECISIONS) -> list[Example]:
+def from_decisions(
+    *, per_arm: bool, most: int = MOST_DECISIONS, accepting: Collection[str] = ACCEPTED
+) -> list[Example]:
     """One example for each offer that a customer was shown, with the values recorded in its decision, as far as the
-    consents that hold now allow them to be read."""
+    consents that hold now allow them to be read; `accepting` are the outcomes that count as accepted."""
     examples: list[Example] = []
     rows = DecisionRow.objects.filter(reason__isnull=True).order_by("-id")[:most].iterator(chunk_size=_CHUNK)
     chunk: list[DecisionRow] = []
     for row in rows:
         chunk.append(row)
         if len(chunk) == _CHUNK:
-            examples.extend(_examples(chunk, per_arm))
+            examples.extend(_examples(chunk, per_arm, accepting))
             chunk = []
-    examples.extend(_examples(chunk, per_arm))
+    examples.extend(_examples(chunk, per_arm, accepting))
     return examples
 
 
-def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
+def _examples(rows: list[DecisionRow], per_arm: bool, accepting: Collection[str]) -> Iterator[Example]:
     met: dict[tuple[UUID, str], set[str]] = defaultdict(set)
     outcomes = Outcome.objects.filter(
         customer_id__in={row.customer_id for row in rows}, decision_id__in=[row.id for row in rows]
@@ -66,7 +68,7 @@ def _examples(rows: list[DecisionRow], per_arm: bool) -> Iterator[Example]:
                 customer=row.customer_id,
                 attributes=of_today(_readable(known.attributes, levels[row.customer_id]), known.versions),
                 row=_row(release, choice.arm, per_arm),
-                accepted=bool(types & ACCEPTED),
+                accepted=not types.isdisjoint(accepting),
                 logged_probability=choice.action_probability,
                 at=row.made_at,
             )
