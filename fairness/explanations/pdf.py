@@ -1,0 +1,102 @@
+"""An explanation as a PDF on one sheet of A4: the same blocks as the page, with every letter that a name may have; the
+words are not chosen here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.platypus import KeepInFrame, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+MARGIN: Final = 12 * mm
+SIZES: Final = {"customer": 11.0, "agent": 8.5, "examiner": 6.8}  # points, by audience
+_RULE, _QUIET = HexColor("#c9ced6"), HexColor("#4a5361")
+_LABEL_SHARE: Final = 0.14  # of the width, of the labels of facts
+
+
+@lru_cache(maxsize=1)
+def fonts() -> tuple[str, str]:
+    """Names of a regular and a bold face, registered once. DejaVu, which matplotlib carries, has the letters of Central
+    Europe and Cyrillic; Vera, which ReportLab carries, those of Western Europe."""
+    found = find_spec("matplotlib")
+    folder = Path(found.origin or "").parent / "mpl-data" / "fonts" / "ttf" if found else Path()
+    faces = [folder / "DejaVuSans.ttf", folder / "DejaVuSans-Bold.ttf"]
+    if not all(face.is_file() for face in faces):
+        faces = [Path("Vera.ttf"), Path("VeraBd.ttf")]
+    for name, face in zip(("Candor", "Candor-Bold"), faces, strict=True):
+        pdfmetrics.registerFont(TTFont(name, str(face)))
+    pdfmetrics.registerFontFamily(
+        "Candor", normal="Candor", bold="Candor-Bold", italic="Candor", boldItalic="Candor-Bold"
+    )
+    return "Candor", "Candor-Bold"
+
+
+def render(page: Mapping[str, Any]) -> bytes:
+    """`page` as fairness.explanations.page.build gives it. What would not fit on the sheet is set smaller."""
+    width, height = A4[0] - 2 * MARGIN - 12, A4[1] - 2 * MARGIN - 12
+    story = list(_story(page, width, SIZES[page["audience"]]))
+    buffer = io.BytesIO()
+    document = SimpleDocTemplate(
+        buffer, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
+        title=page["title"], author="Candor", lang="en",
+    )  # fmt: skip
+    document.build([KeepInFrame(width, height, story, mode="shrink")])
+    return buffer.getvalue()
+
+
+def _story(page: Mapping[str, Any], width: float, size: float) -> Iterator[Any]:
+    yield Paragraph(escape(page["title"]), _style("title", size * 1.7, bold=True))
+    yield Spacer(0, size * 0.5)
+    for block in page["blocks"]:
+        number = f"{block['number']}  " if page["audience"] == "examiner" else ""
+        yield Paragraph(escape(number + block["title"]), _style("heading", size * 1.1, bold=True, before=size * 0.55))
+        for text in block["sentences"]:
+            yield Paragraph(escape(text), _style("body", size))
+        if block["facts"]:
+            yield _grid([[label, value] for label, value in block["facts"]], width, size, heads=False)
+        if block["table"]:
+            yield _grid([block["table"]["columns"], *block["table"]["rows"]], width, size)
+    if page.get("footer"):
+        yield Paragraph(escape(page["footer"]), _style("body", size, before=size))
+
+
+def _style(name: str, size: float, *, bold: bool = False, before: float = 0.0, quiet: bool = False) -> ParagraphStyle:
+    return ParagraphStyle(
+        name, fontName=fonts()[bold], fontSize=size, leading=size * 1.25, spaceBefore=before,
+        textColor=_QUIET if quiet else HexColor("#101318"), splitLongWords=True,
+    )  # fmt: skip
+
+
+def _grid(rows: list[list[str]], width: float, size: float, *, heads: bool = True) -> Table:
+    """Texts in cells that break; the first row holds headings, or else the first column labels."""
+    body, quiet = _style("cell", size), _style("label", size, quiet=True)
+    cells = [
+        [Paragraph(escape(text), quiet if (heads and not at) or (not heads and not place) else body)
+         for place, text in enumerate(row)]
+        for at, row in enumerate(rows)
+    ]  # fmt: skip
+    table = Table(cells, colWidths=_widths(rows, width, heads=heads), hAlign="LEFT")
+    lines = [("LINEBELOW", (0, 0), (-1, 0), 0.4, _RULE)] if heads else []
+    tight = [(f"{side}PADDING", (0, 0), (-1, -1), pad) for side, pad in
+             (("TOP", 0.4), ("BOTTOM", 0.4), ("LEFT", 0), ("RIGHT", 4))]  # fmt: skip
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *lines, *tight]))
+    return table
+
+
+def _widths(rows: list[list[str]], width: float, *, heads: bool) -> list[float]:
+    """Columns as wide as their longest text asks for, within bounds, so that a long one does not starve the others."""
+    if not heads:
+        return [width * _LABEL_SHARE, width * (1 - _LABEL_SHARE)]
+    longest = [max(min(60, max(8, len(row[place]))) for row in rows) for place in range(len(rows[0]))]
+    return [width * one / sum(longest) for one in longest]
