@@ -45,8 +45,11 @@ AREAS: Final = (
         (
             ("Fairness", "fairness", "see:fairness"),
             ("Audit a file", "fairness_file", "see:fairness"),
+            ("Policy packs", "packs", "see:fairness"),
+            ("Findings", "findings", "see:findings"),
             ("Decisions", "decisions", "see:decisions"),
             ("Audit trail", "audit", "see:audit"),
+            ("Examiner pack", "examiner", "export:evidence"),
         ),
     ),
     (

@@ -68,7 +68,7 @@ def audit_decisions(source: str = audit.DECISIONS) -> None:
         audit.audit(now, source=source)
 
 
-@shared_task(queue="long")
+@shared_task(queue="fairness")
 def make_examiner_pack(first: str, last: str, campaign: str, by: str) -> None:
     """A pack from the first day to the last, for whoever asked; one at a time."""
     now = timezone.now()

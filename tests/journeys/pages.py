@@ -17,7 +17,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "arm_draws": ("student", "plain"), "arm_change": ("student", "plain"), "arm_act": ("student", "plain", "pause"),
     "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
-    "feature_group": ("account_state",), "customer": ("{customer}",),
+    "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",), "customer": ("{customer}",),
+    "finding": ("{finding}",),
 }  # fmt: skip
 QUERIES = {"offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1"}
 # Not opened by itself: only posted to, a redirect, a fragment of a page, a file, or a step of a form.
@@ -27,9 +28,10 @@ NO_PAGE = frozenset(
         "your_recovery_codes", "offer_step", "offers_chosen", "message_preview", "reach_compute",
         "what_if_save", "boost_edit", "review_evidence", "review_approve", "review_reject", "review_send_back",
         "review_discuss", "review_break_glass", "review_reopen", "review_justify", "review_submit", "review_withdraw",
-        "review_cancel",
+        "review_cancel", "finding_assign", "finding_remedy", "finding_close", "finding_send_back",
         "release_import", "release_files", "release_roll_back", "stop_make", "stop_resume", "fairness_audit",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
+        "examiner_make", "examiner_download",
     }
 )  # fmt: skip
 _NAMES = {pattern.name for pattern in urls.pages if isinstance(pattern, URLPattern) and pattern.name}
@@ -37,7 +39,9 @@ PAGES = tuple(sorted(_NAMES - NO_PAGE))
 
 
 def address(name: str, bank: LivingBank) -> str:
-    held = {"change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0]}
+    held = {
+        "change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0], "finding": bank.finding,
+    }  # fmt: skip
     arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]
     return reverse(name, args=arguments) + QUERIES.get(name, "")
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from fairness.governance.examiner import verify
 from offers import roles
 from offers.conditions import clauses, parse
 from offers.models import ChangeRequest, Stop
@@ -112,4 +113,16 @@ def test_what_was_live_at_a_moment_takes_three_clicks(site: Site, page: Page, wh
     page.get_by_label("At (UTC)").fill("2026-05-03T14:03")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("status")).to_contain_text("At 3 May 14:03 nothing was live yet")
+    assert 0 < clicks.count <= 3
+
+
+def test_an_examiner_pack_takes_three_clicks(site: Site, page: Page) -> None:
+    """T-GOV-24. The page follows the worker by itself."""
+    sign_in(page, site.bank, roles.AUDITOR)
+    clicks = Clicks(page)
+    go(page, "Examiner pack")
+    page.get_by_role("button", name="Make the pack").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").first.click()
+    assert verify.main(str(download.value.path())) == 0
     assert 0 < clicks.count <= 3

@@ -1,0 +1,49 @@
+"""What an examiner asks for: a period, and one campaign or everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from decisioning.models import LoggedDecision
+from offers.models import Offer
+
+
+class UnknownCampaign(LookupError):
+    """No offer and no loaded history has this name."""
+
+
+class NoPeriod(ValueError):
+    """A period ends after it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """From `start` on and before `end`, both aware; `offer` or `source` names the campaign, none of them everything."""
+
+    start: datetime
+    end: datetime
+    offer: str = ""
+    source: str = ""
+
+    @property
+    def campaign(self) -> str:
+        return self.offer or self.source
+
+    @property
+    def period(self) -> tuple[datetime, datetime]:
+        return self.start, self.end
+
+
+def of(first: date, last: date, campaign: str = "") -> Scope:
+    """From the first day to the last, both included, in UTC. Raises NoPeriod or UnknownCampaign."""
+    if last < first:
+        raise NoPeriod("the last day comes before the first")
+    start, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
+    if not campaign:
+        return Scope(start, end)
+    if Offer.objects.filter(key=campaign).exists():
+        return Scope(start, end, offer=campaign)
+    if LoggedDecision.objects.filter(source=campaign).exists():
+        return Scope(start, end, source=campaign)
+    raise UnknownCampaign(f"no offer and no loaded history is called {campaign}")
