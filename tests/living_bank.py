@@ -16,11 +16,11 @@ from decisioning import credentials, dead_letters, decision_log, learn, outcomes
 from decisioning.events import Rejection
 from decisioning.models import Customer
 from decisioning.streams.source import Message
-from fairness import evidence, thresholds
+from fairness import evidence, findings, thresholds
 from fairness.audit import ANY
 from fairness.counts import GroupCounts
 from fairness.models import FairnessAudit
-from offers import roles
+from offers import packs, roles
 from offers.catalog import Item
 from offers.models import ChangeRequest
 from tests import factories
@@ -34,6 +34,7 @@ class LivingBank:
     customers: list[str]
     decisions: list[UUID]
     change: ChangeRequest  # in review: a rule on travel-plus, with evidence
+    finding: int  # open
 
 
 def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) -> LivingBank:
@@ -45,7 +46,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     now = timezone.now()
     people = {name: _person(name, passwords) for role in roles.ROLES for name in (role, f"{role}-2")}
     factories.make_bank(customers, seed=7, now=now)
-    factories.approve_content(now=now)
+    factories.approve_content([*factories.small_catalogue(), *_packs()], now=now)
     rebuild.rebuild()
     names = list(Customer.objects.order_by("id").values_list("external_id", flat=True))
     made = _decide([name for name in names if name][:decisions])
@@ -59,7 +60,17 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     evidence.compute(change, now)
     _audit()
     _stray(names[0] or "", now)
-    return LivingBank(people, [name for name in names if name], made, change)
+    found = findings.breach(
+        kind="parity", subject="travel-plus by region", title="Travel plus: Islands fall behind Metro", severity="high",
+        cause="eligible", evidence={"ratio": 0.7, "shortfall": 41}, now=now,
+    )  # fmt: skip
+    return LivingBank(people, [name for name in names if name], made, change, found.pk)
+
+
+def _packs() -> list[Item]:
+    """Federal law, and New Jersey's as nobody has looked at it for long."""
+    old = {**packs.shipped()["us-new-jersey"], "verified_on": "2026-01-05"}
+    return [Item("pack", "us-federal", packs.shipped()["us-federal-from-2026-07"]), Item("pack", "us-new-jersey", old)]
 
 
 def edited_offer() -> list[Item]:

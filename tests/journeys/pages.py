@@ -17,8 +17,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "arm_draws": ("student", "plain"), "arm_change": ("student", "plain"), "arm_act": ("student", "plain", "pause"),
     "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
-    "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",), "customer": ("{customer}",),
-    "finding": ("{finding}",),
+    "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",),
+    "customer": ("{customer}",), "finding": ("{finding}",),
 }  # fmt: skip
 QUERIES = {"offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1"}
 # Not opened by itself: only posted to, a redirect, a fragment of a page, a file, or a step of a form.
