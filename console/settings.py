@@ -218,6 +218,19 @@ KAFKA_BROKERS = os.environ.get("KAFKA_BROKERS", "")
 KAFKA_TOPIC = os.environ.get("KAFKA_TOPIC", "candor.signals")
 KAFKA_OPTIONS: dict[str, Any] = json.loads(os.environ.get("KAFKA_OPTIONS") or "{}")
 
+# --- Mail, and where the head of the audit trail is published every day --------------------------------------------
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "candor@localhost")
+# A file that is only appended to, best on storage that allows nothing else; an address; a URL that takes JSON.
+ANCHOR_FILE = Path(os.environ.get("ANCHOR_FILE", VAR / "anchors.jsonl"))
+ANCHOR_EMAIL = os.environ.get("ANCHOR_EMAIL", "")
+ANCHOR_WEBHOOK = os.environ.get("ANCHOR_WEBHOOK", "")
+
 # --- Celery --------------------------------------------------------------------------------------------------------
 # learn: the one learner; default: short work; long: jobs with a row in Postgres; fairness: a process that is thrown
 # away after each task. `demo` starts a worker for each. A task names its queue where it is declared.
@@ -243,11 +256,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "materialise": {"task": "decisioning.tasks.materialise_population", "schedule": crontab(hour="0", minute="10")},
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},
     "fairness": {"task": "fairness.tasks.audit_decisions", "schedule": crontab(hour="3", minute="0")},
+    "cube": {"task": "fairness.tasks.count_units", "schedule": 600.0, "options": {"expires": 600.0}},
     "proxies": {"task": "fairness.tasks.measure_proxies", "schedule": crontab(hour="3", minute="30")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},
     "statistics": {"task": "decisioning.tasks.measure_features", "schedule": crontab(hour="4", minute="0")},
     "unserved": {"task": "decisioning.tasks.find_unserved", "schedule": crontab(hour="1", minute="40")},
     "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},
+    "anchor": {"task": "fairness.tasks.anchor_audit", "schedule": crontab(hour="0", minute="30")},
     "quality": {"task": "decisioning.tasks.check_quality", "schedule": crontab(hour="5", minute="0")},
 }
 if UNDER_DEMO:  # looks whether the made-up bank's export is due; a real bank sends its own

@@ -13,7 +13,9 @@ from django.utils import timezone
 from decisioning import jobs
 from decisioning.impact import Disagreement
 from decisioning.models import Job
-from fairness import audit, evidence, gate, proxies
+from fairness import audit, evidence, gate, monitoring, proxies
+from fairness.cube import record
+from fairness.governance import anchoring
 from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
 from offers.catalog import InvalidContent
@@ -62,10 +64,20 @@ def measure_proxies() -> int:
 
 @shared_task(queue="fairness")
 def audit_decisions(source: str = audit.DECISIONS) -> None:
-    """Audit the bank's own decisions, or the history that a mapping loaded."""
+    """Audit the bank's own decisions and open findings on what fails, or audit the history that a mapping loaded."""
     now = timezone.now()
     with contextlib.suppress(jobs.AlreadyRunning), jobs.running("audit", {"source": source}, now):
-        audit.audit(now, source=source)
+        audited = audit.audit(now, source=source)
+        if source == audit.DECISIONS and audited:
+            monitoring.raise_findings(max(row.period_from for row in audited).date(), now)
+
+
+@shared_task(queue="fairness")
+def count_units() -> None:
+    """Bring the cube up to date with what was decided and answered since the last time."""
+    now = timezone.now()
+    with contextlib.suppress(jobs.AlreadyRunning), jobs.running("cube", {}, now):
+        record.refresh(now)
 
 
 @shared_task(queue="fairness")
@@ -76,3 +88,11 @@ def make_examiner_pack(first: str, last: str, campaign: str, by: str) -> None:
     with contextlib.suppress(jobs.AlreadyRunning), jobs.running(EXAMINER_PACK, told, now) as job:
         scope = scopes.of(date.fromisoformat(first), date.fromisoformat(last), campaign)
         job.message = str(pack.make(scope, by=by, now=now, report=jobs.reporter(job)))
+
+
+@shared_task(queue="long")
+def anchor_audit() -> None:
+    """Hold the audit trail against its anchors, then publish its head outside of the database."""
+    now = timezone.now()
+    if anchoring.check(now).broken_at is None:
+        anchoring.publish(now)

@@ -14,7 +14,7 @@ from decisioning.features import materialise, skew, statistics
 from decisioning.models import Customer, SkewCheck
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
-from fairness import proxies
+from fairness import proxies, tasks
 
 
 def pending() -> bool:
@@ -23,7 +23,7 @@ def pending() -> bool:
 
 def run(now: datetime) -> None:
     """Send the wrong events, then compute everybody's features, by which a forest learns what is usual; then measure,
-    compute again and check. Raises RedisError or jobs.AlreadyRunning."""
+    compute again, check and audit. Raises RedisError or jobs.AlreadyRunning."""
     for body in _wrong_events(now):
         store.client().xadd(store.SIGNALS, {FIELD: body})
     materialise.population(now)
@@ -31,6 +31,7 @@ def run(now: datetime) -> None:
     skew.check(now)
     tables.check(now)
     proxies.measure(now)
+    tasks.audit_decisions()
 
 
 def _wrong_events(now: datetime) -> list[bytes]:

@@ -1,0 +1,78 @@
+"""What the audits of a month call for: a finding for each group that fails, with the stage that takes most, and for
+each gap that grows; what becomes of a finding is not decided here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Final
+
+from fairness import findings
+from fairness.causes import waterfall
+from fairness.counts import GroupCounts
+from fairness.cube import drift, lines
+from fairness.cube.rollup import BOTH
+from fairness.models import CubeComparison, Finding
+from fairness.thresholds import Verdict
+
+AT_ONCE: Final = 50
+"""Findings of one kind that one audit opens, the most people first: more than that is one finding about the whole."""
+
+Key = tuple[str, str, str]  # offer, attribute, group
+
+
+def raise_findings(month: date, now: datetime) -> int:
+    """Open or add to the findings of a month; how many were said. Pairs of attributes are shown, and not followed up
+    by themselves: each failing pair stands beside its attributes."""
+    return sum(1 for _ in (*_failing(month, now), *_drifting(month, now)))
+
+
+def _failing(month: date, now: datetime) -> Iterator[Finding]:
+    failing: dict[Key, list[CubeComparison]] = defaultdict(list)
+    rows = CubeComparison.objects.filter(month=month, verdict=Verdict.FAIL).exclude(attribute__contains=BOTH)
+    for row in rows.order_by("-shortfall")[: 10 * AT_ONCE]:
+        failing[row.offer, row.attribute, row.group].append(row)
+    for (offer, attribute, group), held in list(failing.items())[:AT_ONCE]:
+        worst = held[0]
+        said = waterfall.of_month(month, offer, attribute, group, worst.reference)
+        cause = said.largest.stage if said and said.largest else worst.stage
+        yield findings.breach(
+            kind="parity", subject=f"{offer or 'any offer'}: {attribute}: {group}",
+            title=f"{offer or 'any offer'}: {group} falls behind {worst.reference} ({worst.stage.replace('_', ' ')})",
+            cause=cause, severity="high" if (worst.shortfall or 0) >= 100 else "medium", now=now,
+            evidence={"month": month.isoformat(), "comparisons": {row.stage: row.query_hash for row in held},
+                      "ratios": {row.stage: row.ratio for row in held}, "shortfall": worst.shortfall},
+        )  # fmt: skip
+
+
+def _drifting(month: date, now: datetime) -> Iterator[Finding]:
+    """Of what is red this month: a series without it cannot alert."""
+    significance = lines.in_force(lines.last_day(month)).significance
+    rows = CubeComparison.objects.filter(month=month, q__lt=significance, ratio__lt=1).exclude(attribute__contains=BOTH)
+    for row in rows.order_by("-shortfall")[:AT_ONCE]:
+        charted = drift.chart(points(row), significance=significance)
+        if charted and charted.alert:
+            yield findings.breach(
+                kind="drift", subject=f"{row.stage}: {row.offer or 'any offer'}: {row.attribute}: {row.group}",
+                title=f"{row.offer or 'any offer'}: the gap of {row.group} grows ({row.stage.replace('_', ' ')})",
+                cause=row.stage, severity="medium", now=now,
+                evidence={"month": month.isoformat(), "log_ratios": [one.value for one in charted.points],
+                          "average": charted.points[-1].average, "limit": charted.points[-1].low},
+            )  # fmt: skip
+
+
+def points(row: CubeComparison) -> list[drift.Point]:
+    """The months of one comparison up to this one, by rising month."""
+    series = CubeComparison.objects.filter(
+        stage=row.stage, offer=row.offer, attribute=row.attribute, group=row.group, month__lte=row.month
+    ).order_by("-month")[: drift.MONTHS]
+    return [
+        drift.Point(
+            one.month,
+            GroupCounts(one.group, one.total, one.favourable),
+            GroupCounts(one.reference, one.reference_total, one.reference_favourable),
+            one.q,
+        )
+        for one in reversed(series)
+    ]
