@@ -9,6 +9,7 @@ from typing import Any, Literal
 from django.db.models import Q
 
 from console.catalogue.surfaces import Surface, surface
+from console.compliance import pack_words
 from console.wording import Row, side_by_side
 from decisioning.models import ModelVersion
 from offers import mandates, snapshot
@@ -63,6 +64,8 @@ def _of_item(item: Mapping[str, Any], before: Mapping[str, Any] | None) -> ItemD
     rows, clauses, surfaces = side_by_side(before, after), _clauses(before, after), _surfaces(before, after)
     if item["kind"] == "arm":
         rows = _arm(before, after)
+    if item["kind"] == "pack":
+        rows = side_by_side(pack_words.flat(before), pack_words.flat(after))
     if item["kind"] == "model" and after is not None:
         rows += _report(item["key"])
     return ItemDifference(item["kind"], item["key"], action, rows, clauses, surfaces)

@@ -157,7 +157,7 @@ def test_no_pack_allows_decisions_by_group_where_americans_live(place: dict[str,
 
 
 def test_content_from_before_there_were_packs_keeps_its_hash() -> None:
-    old = {kind: {} for kind in snapshot.EMPTY}
+    old: snapshot.Content = {kind: {} for kind in snapshot.EMPTY}
     assert snapshot.content_hash(snapshot.apply(old, [])) == snapshot.content_hash(old)
     packed = content("eu")
     back = snapshot.apply(packed, snapshot.between(packed, old))
