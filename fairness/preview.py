@@ -9,10 +9,10 @@ from typing import Any
 
 from decisioning import impact
 from decisioning.impact import Kept
-from fairness import dataset, evidence, forecast, parity
+from fairness import dataset, evidence, forecast, parity, thresholds
 from fairness.dataset import Groupings
 from fairness.parity import Change
-from fairness.thresholds import Verdict
+from fairness.thresholds import Bands, Verdict
 from offers import purposes, snapshot
 from offers.catalog import InvalidContent, Item, faults_of
 
@@ -29,7 +29,7 @@ class Preview:
     decisions: dict[str, Any]
 
 
-_groups: tuple[datetime, Groupings] | None = None
+_groups: tuple[tuple[datetime, Bands], Groupings] | None = None
 
 
 def preview(items: Sequence[Item], now: datetime) -> Preview:
@@ -47,7 +47,8 @@ def preview(items: Sequence[Item], now: datetime) -> Preview:
     about = {item.key for item in items if item.kind == "offer"}
     simulation = impact.simulate_people(plans, kept, now, about=about, seed=impact.seed_of(live.content_hash))
     before, after = simulation.reaches
-    changes = evidence.eligibility(_groupings(kept, now), before, after)
+    bands = thresholds.bands_in_force(live.content, now.date())
+    changes = evidence.eligibility(_groupings(kept, now, bands), before, after, bands)
     rows = sorted((row for some in changes.values() for row in some), key=lambda row: evidence.WORST.index(row.verdict))
     return Preview(
         kept.population, len(kept.people), parity.overall(changes, len(kept.people)), tuple(rows[:5]),
@@ -55,9 +56,10 @@ def preview(items: Sequence[Item], now: datetime) -> Preview:
     )  # fmt: skip
 
 
-def _groupings(kept: Kept, now: datetime) -> Groupings:
-    """The sample's protected groups, read once for each sample that is kept."""
+def _groupings(kept: Kept, now: datetime, bands: Bands) -> Groupings:
+    """The sample's protected groups, read once for each sample that is kept and the age bands in force."""
     global _groups
-    if _groups is None or _groups[0] != kept.people.moment:
-        _groups = (kept.people.moment, dataset.groupings(kept.people.customers, now))
+    key = (kept.people.moment, bands)
+    if _groups is None or _groups[0] != key:
+        _groups = (key, dataset.groupings(kept.people.customers, now, bands.age_bands))
     return _groups[1]
