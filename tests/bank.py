@@ -13,6 +13,7 @@ from django.utils import timezone
 from decisioning import credentials, identity, rebuild, runtime
 from decisioning.models import Consent, Customer, FeatureRow, ModelVersion
 from decisioning.propensity.scoring import PropensityModel
+from fairness.governance import inventory
 from offers import approvals, catalog, publishing, roles, snapshot
 from offers.models import ChangeRequest, Evidence, Release
 from offers.types import CHANNELS
@@ -69,8 +70,8 @@ def submitted(content: catalogue.Content, *, author: User | None = None) -> Chan
     items = [
         catalog.Item(kind, key, content[kind].get(key))
         for kind in content
-        for key in sorted(content[kind].keys() | before[kind].keys())
-        if content[kind].get(key) != before[kind].get(key)
+        for key in sorted(content[kind].keys() | before.get(kind, {}).keys())
+        if content[kind].get(key) != before.get(kind, {}).get(key)
     ]
     now = timezone.now()
     with transaction.atomic():
@@ -101,6 +102,7 @@ def store_model(model: PropensityModel) -> None:
     ModelVersion.objects.create(
         name=model.name, sha256=model.sha256, content=model.to_bytes(), report={}, trained_at=timezone.now()
     )
+    inventory.keep(model.name, timezone.now())  # the database puts no model live that is not in it
 
 
 def key(channel: str = "mobile_app", *scopes: str) -> str:
