@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connection
@@ -58,13 +59,17 @@ def record(*, actor: str, action: str, subject: str, detail: Mapping[str, Any], 
     )
 
 
-def verify() -> Verification:
-    """Recompute the chain from its first event, in bounded memory."""
+def verify(anchors: Mapping[int, str] = MappingProxyType({})) -> Verification:
+    """Recompute the chain from its first event, in bounded memory. `anchors` are hashes by sequence that were published
+    elsewhere: a chain that was written anew from its first event on is whole in itself, and differs from them."""
     previous, count = GENESIS, 0
     for event in AuditEvent.objects.order_by("sequence").iterator(chunk_size=2000):
         count += 1
         expected = _hash(previous, count, event.at, event.actor, event.action, event.subject, event.detail)
         if (event.sequence, event.previous_hash, event.hash) != (count, previous, expected):
             return Verification(count - 1, previous, event.sequence)
+        if anchors.get(count, event.hash) != event.hash:
+            return Verification(count - 1, previous, count)
         previous = event.hash
-    return Verification(count, previous, None)
+    cut = [sequence for sequence in anchors if sequence > count]  # anchored, and gone
+    return Verification(count, previous, min(cut, default=None))

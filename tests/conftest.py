@@ -125,6 +125,7 @@ def test_database(servers: tuple[str, str], slot: int, django_db_blocker: Django
             database.migrate_template()
             database.recreate()
         _point_django_at(database.url)
+        settings.ANCHOR_FILE = TEST_VAR / "no-anchors"  # tests of anchors set their own
         settings.REQUIRE_SECOND_FACTOR = False  # also on given servers; tests of it set it
         settings.REDIS_URL = urlunsplit(urlsplit(redis_url)._replace(path=f"/{slot}"))
         celery.conf.update(broker_url=settings.REDIS_URL)
