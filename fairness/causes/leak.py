@@ -15,10 +15,9 @@ from decisioning.impact.people import Floats, Mask
 from decisioning.propensity.encoding import Column
 from fairness import proxies
 from fairness.dataset import Grouping
+from fairness.thresholds import DEFAULT, Bands
 from offers.conditions.vectorise import CategoryColumn, NumberColumn
 
-RED: Final = 0.75
-"""The AUC of a single input from which on it is said to stand for the group (R-SCO-3)."""
 FOLDS: Final = 5
 _TREES: Final[dict[str, Any]] = {
     "objective": "binary", "num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 20, "verbosity": -1, "seed": 0,
@@ -40,10 +39,9 @@ class Leak:
     all_inputs: float
     score: float
 
-    @property
-    def red(self) -> tuple[str, ...]:
-        """The inputs that stand for the group by themselves."""
-        return tuple(name for name, auc in self.inputs if auc >= RED)
+    def red(self, lines: Bands = DEFAULT) -> tuple[str, ...]:
+        """The inputs that stand for the group by themselves (R-SCO-3)."""
+        return tuple(name for name, auc in self.inputs if auc >= lines.proxy_strong)
 
 
 def screen(

@@ -62,7 +62,7 @@ def test_the_proxy_planted_in_the_synthetic_bank_drives_the_gap_and_leads_the_sc
     for one in found.values():
         assert one.inputs[0][0] == "commute_zone", one
         assert one.inputs[1][1] < 0.6
-    assert found["Heartland"].red == ("commute_zone",)
+    assert found["Heartland"].red() == ("commute_zone",)
     assert found["Heartland"].all_inputs >= found["Heartland"].inputs[0][1] - 0.02
 
 
@@ -79,10 +79,10 @@ def test_a_protected_column_that_was_copied_under_another_name_is_caught() -> No
     for found in leak.screen(columns, planted, score, "gender", gender):
         assert found.inputs[0] == ("x17", pytest.approx(1.0))
         assert found.all_inputs == pytest.approx(1.0)
-        assert found.red == ("x17",)
+        assert found.red() == ("x17",)
         assert found.score < 0.55
     for clean in leak.screen(columns[:-1], matrix, score, "gender", gender):
-        assert clean.red == ()
+        assert clean.red() == ()
         assert clean.all_inputs < 0.55
 
 
