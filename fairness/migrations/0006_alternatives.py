@@ -92,7 +92,8 @@ CREATE TRIGGER guard_search_waiver BEFORE INSERT ON fairness_searchwaiver
   FOR EACH ROW EXECUTE FUNCTION candor_guard_search_waiver();
 """
 
-# Where no pack of the release is in force, the strict default is: it forbids both.
+# Where no pack of the release is in force, the strict default is: it forbids both. Triggers run in the order of their
+# names: what is forbidden is said before what is missing.
 RELEASES = """
 CREATE FUNCTION candor_group_use(packs jsonb, mitigation text, on_day date) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT coalesce(bool_and(coalesce(p.value->'mitigations'->>mitigation, 'forbidden') <> 'forbidden'), false)
@@ -101,7 +102,7 @@ CREATE FUNCTION candor_group_use(packs jsonb, mitigation text, on_day date) RETU
     AND coalesce((p.value->>'effective_until')::date > on_day, true)
 $$;
 
-CREATE FUNCTION candor_guard_group_aware() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION candor_forbid_group_aware() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE used record;
 BEGIN
   FOR used IN
@@ -121,8 +122,8 @@ BEGIN
   END LOOP;
   RETURN NEW;
 END $$;
-CREATE TRIGGER guard_group_aware BEFORE INSERT ON offers_release
-  FOR EACH ROW EXECUTE FUNCTION candor_guard_group_aware();
+CREATE TRIGGER forbid_group_aware BEFORE INSERT ON offers_release
+  FOR EACH ROW EXECUTE FUNCTION candor_forbid_group_aware();
 """
 
 
