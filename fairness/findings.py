@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from decisioning import rebuild
 from fairness.models import Finding, FindingEvent
@@ -148,6 +149,16 @@ def send_back(finding_id: int, *, reason: str, by: User, now: datetime) -> Findi
         finding.save(update_fields=["status", "remedied_by"])
         _note(finding, by.get_username(), "sent_back", {"reason": reason.strip()}, now)
     return finding
+
+
+def waiting_for(person: User) -> QuerySet[Finding]:
+    """What this person answers for, by name or by role, and what waits for a signature that she may give."""
+    held = roles.roles_of(person)
+    own = Q(owner=person) | Q(owner__isnull=True, owner_role__in=held)
+    mine = Q(status=Status.OPEN) & own
+    if roles.may(person, "close:findings"):
+        mine |= Q(status=Status.REMEDIED) & ~Q(remedied_by=person)
+    return Finding.objects.filter(mine).order_by("due_on", "pk")
 
 
 def _locked(finding_id: int, *expected: Status) -> Finding:

@@ -16,6 +16,7 @@ from console.views.fairness import worst_of_the_last_audits
 from console.views.offers import scale_of
 from console.waiting import changes_waiting_for
 from decisioning import activity
+from fairness import findings
 from fairness.counts import GroupCounts
 from fairness.intervals import wilson_interval
 from offers import roles
@@ -59,7 +60,7 @@ def home(request: SignedInRequest) -> HttpResponse:
 
 
 def _waiting(person: User) -> list[dict[str, Any]]:
-    """What others proposed, the oldest first, after one's own proposals that were sent back."""
+    """Findings to answer for, the first due first; one's own proposals that were sent back; what others proposed."""
     returned = ChangeRequest.objects.filter(author=person, status=Status.DRAFT).exclude(comment="")
     rows = changes_waiting_for(person).select_related("author").order_by("submitted_at")[:WAITING_SHOWN]
     back = [
@@ -73,17 +74,32 @@ def _waiting(person: User) -> list[dict[str, Any]]:
         }
         for row in returned[:WAITING_SHOWN]
     ]
-    return back + [
+    found = [
         {
             "title": row.title,
-            "href": reverse("review", args=[row.pk]),
-            "kind": row.kind,
-            "by": row.author.get_username(),
-            "at": row.submitted_at,
-            "note": row.rationale.partition("\n")[0],
+            "href": reverse("finding", args=[row.pk]),
+            "kind": "finding",
+            "by": "",
+            "at": row.opened_at,
+            "note": f"{row.get_status_display().capitalize()}, due {row.due_on:%-d %B %Y}",
         }
-        for row in rows
+        for row in findings.waiting_for(person)[:WAITING_SHOWN]
     ]
+    return (
+        found
+        + back
+        + [
+            {
+                "title": row.title,
+                "href": reverse("review", args=[row.pk]),
+                "kind": row.kind,
+                "by": row.author.get_username(),
+                "at": row.submitted_at,
+                "note": row.rationale.partition("\n")[0],
+            }
+            for row in rows
+        ]
+    )
 
 
 def _mine(person: User) -> list[dict[str, Any]]:

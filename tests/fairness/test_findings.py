@@ -173,3 +173,17 @@ def test_every_step_stands_in_the_audit_trail_and_the_history_is_append_only() -
     event = FindingEvent.objects.filter(finding=finding).first()
     assert event is not None
     assert "append-only" in refused("DELETE FROM fairness_findingevent WHERE id = %s", event.pk)
+
+
+def test_it_waits_for_its_owner_or_their_role_and_then_for_whoever_may_sign() -> None:
+    now = timezone.now()
+    officer, modeller = clara(), mona()
+    finding = opened(now, owner_role=roles.MODEL_RISK)
+    assert list(findings.waiting_for(modeller)) == [finding]
+    assert not findings.waiting_for(officer).exists()
+    findings.assign(finding.pk, owner=officer, due_on=now.date(), by=modeller, now=now)
+    assert list(findings.waiting_for(officer)) == [finding]
+    assert not findings.waiting_for(modeller).exists()
+    findings.remedy(finding.pk, root_cause="rule", remediation="loosened", by=officer, now=now)
+    assert not findings.waiting_for(officer).exists(), "she may not sign what she remedied"
+    assert list(findings.waiting_for(bank.person("cyrus", roles.COMPLIANCE))) == [finding]
