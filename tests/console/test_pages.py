@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Name of the address, its arguments, the action that guards it, and the most queries that it may take.
 PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
-    ("home", (), None, 14),
+    ("home", (), None, 17),
     ("offers", (), "see:offers", 12),
     ("offer", ("travel-plus",), "see:offers", 14),
     ("offer_step", ("draft", "product"), "propose:offer", 10),
@@ -67,6 +67,8 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("pack", ("us-new-jersey",), "see:fairness", 8),
     ("pack_new", (), "propose:pack", 6),
     ("pack_edit", ("us-new-jersey",), "propose:pack", 7),
+    ("findings", (), "see:findings", 9),
+    ("finding", ("1",), "see:findings", 9),
     ("decisions", (), "see:decisions", 11),
     ("audit", (), "see:audit", 7),
     ("features", (), "see:features", 12),
