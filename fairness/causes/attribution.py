@@ -147,12 +147,12 @@ class _Game:
             int(failing[0]),
             int(failing[1]),
             self._ratio(~self.failed[:, at]),
-            self._ratio(~np.delete(self.failed, at, axis=1).any(axis=1)),
+            self._ratio(np.invert(np.delete(self.failed, at, axis=1).any(axis=1))),
             value,
             None if self.exact else Interval(value - half, value + half),
         )
 
-    def _ratio(self, passing: Mask) -> float | None:
+    def _ratio(self, passing: NDArray[np.bool_]) -> float | None:
         total, passed = self.people.sum(axis=0), self.people[passing].sum(axis=0)
         group, reference = (GroupCounts("", total[at], passed[at]) for at in (0, 1))
         return disparate_impact(group, reference)
@@ -176,7 +176,7 @@ class _Game:
         """People (2^n, 2) who pass all rules of each subset: whose failures all lie outside of it."""
         size = self.failed.shape[1]
         codes = self.failed.astype(np.int64) @ (1 << np.arange(size))
-        sums = np.stack([np.bincount(codes, weights, 1 << size) for weights in self.people.T], axis=1)
+        sums: Floats = np.stack([np.bincount(codes, weights, 1 << size) for weights in self.people.T], axis=1)
         for at in range(size):  # now sums[s] is of people whose failures are exactly s; then of those within s
             halves = sums.reshape(-1, 2, 1 << at, 2)
             halves[:, 1] += halves[:, 0]
@@ -196,7 +196,7 @@ class _Game:
         outer = self.inner + random.permutation(self.failed.shape[1] - self.inner)
         cut = random.integers(len(outer) + 1)
         order = np.concatenate([outer[:cut], random.permutation(self.inner), outer[cut:]])
-        return np.argsort(order)
+        return np.asarray(np.argsort(order), dtype=np.intp)
 
     def _effects(self, place: NDArray[np.intp]) -> Floats:
         """What each player asked about does to ln AIR when they come in this order."""
@@ -209,4 +209,5 @@ class _Game:
 
 def _chance(players: int, before: NDArray[np.integer[Any]]) -> Floats:
     """That exactly these of the other players stand before one, by how many they are: 1 / (n comb(n - 1, t))."""
-    return np.asarray(1.0 / (players * np.array([comb(players - 1, t) for t in range(players)])))[before]
+    chances = [1.0 / (players * comb(players - 1, t)) for t in range(players)]
+    return np.asarray(np.array(chances)[before], dtype=np.float64)

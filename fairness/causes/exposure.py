@@ -20,7 +20,7 @@ from fairness.counts import NOT_RECORDED, Comparison, comparisons
 from fairness.dataset import Grouping
 from fairness.thresholds import DEFAULT, Bands
 
-FEWEST: Final = 20
+FEWEST: Final = DEFAULT.smallest_shown
 """People below whom nothing is said of a group (T-AUD-12)."""
 _LAST_BITS: Final = 1e-12
 

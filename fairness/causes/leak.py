@@ -71,7 +71,8 @@ def together(matrix: Floats, member: Mask, categorical: Sequence[int]) -> float:
         learned = lightgbm.Dataset(
             matrix[fold != held], member[fold != held].astype(np.float64), categorical_feature=list(categorical)
         )
-        said[fold == held] = lightgbm.train(_TREES, learned, _ROUNDS).predict(matrix[fold == held])
+        grown = lightgbm.train(_TREES, learned, _ROUNDS)
+        said[fold == held] = np.asarray(grown.predict(matrix[fold == held]), dtype=np.float64)
     return proxies.auc(said, member)
 
 

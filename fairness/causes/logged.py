@@ -46,12 +46,14 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Logged:
     """Decisions (n,). Pairs (m,) of a decision and an arm that competed: `chance` of rank 1, `expected` score before
-    the draw. `first` (n,) is the arm that was ranked first, or -1. `wanted` (n,): something would have been shown
-    without caps; `suppressed` (n,): a cap took just that away. `choices` are of families with a choice in them."""
+    the draw. `first` (n,) is the arm that was ranked first, or -1; `offers` has the offer of each of `arms`. `wanted`
+    (n,): something would have been shown without caps; `suppressed` (n,): a cap took just that away. `choices` are of
+    families with a choice in them."""
 
     customers: NDArray[np.int64]
     bands: tuple[str, ...]
     arms: tuple[str, ...]
+    offers: tuple[str, ...]
     decision: NDArray[np.intp]
     arm: NDArray[np.intp]
     chance: Floats
@@ -60,6 +62,20 @@ class Logged:
     wanted: Mask
     suppressed: Mask
     choices: Choices
+
+    def by_offer(self) -> Logged:
+        """The same with the arms of an offer as one: it competes where any of them does, with the sum of their
+        chances and the best of their expected scores."""
+        names, of_arm = np.unique(np.array(self.offers, dtype=np.str_), return_inverse=True)
+        pairs, place = np.unique(self.decision * len(names) + of_arm[self.arm], return_inverse=True)
+        expected = np.full(len(pairs), -np.inf)
+        np.maximum.at(expected, place, self.expected)
+        first = np.append(of_arm, -1)[self.first]
+        offers = tuple(names.tolist())
+        return replace(
+            self, arms=offers, offers=offers, decision=pairs // max(1, len(names)), arm=pairs % max(1, len(names)),
+            chance=np.bincount(place, self.chance, len(pairs)), expected=expected, first=first,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,7 @@ class _Gathering:
     customers: list[int] = field(default_factory=list)
     bands: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
+    offers: list[str] = field(default_factory=list)
     decision: list[NDArray[np.intp]] = field(default_factory=list)
     arm: list[NDArray[np.intp]] = field(default_factory=list)
     chance: list[Floats] = field(default_factory=list)
@@ -119,22 +136,28 @@ class _Gathering:
             number, decision = len(self.customers), record.decision
             self.customers.append(record.customer)
             self.bands.append(record.band)
-            self.arm.append(self._of([row.arm for row in decision.scored]))
+            self.arm.append(self._of([(row.arm, row.offer) for row in decision.scored]))
             self.decision.append(np.full(len(chance), number))
             self.chance.append(chance)
             self.expected.append(blends(record.plan, decision)[0])
-            self.first.append(int(self._of([decision.choices[0].arm])[0]) if decision.choices else -1)
+            shown = [(choice.arm, choice.offer) for choice in decision.choices[:1]]
+            self.first.append(int(self._of(shown)[0]) if shown else -1)
             self.wanted.append(record.uncapped is not None)
             self.suppressed.append(record.uncapped in capped(record.plan, decision))
             self.choices += _choices(number, record)
             self.pairs += len(chance)
 
-    def _of(self, arms: Sequence[str]) -> NDArray[np.intp]:
-        return np.array([self.places.setdefault(arm, len(self.places)) for arm in arms], dtype=np.intp)
+    def _of(self, arms: Sequence[tuple[str, str]]) -> NDArray[np.intp]:
+        """The places of these arms, each with its offer; one that was never met takes the next."""
+        for arm, offer in arms:
+            if arm not in self.places:
+                self.places[arm] = len(self.places)
+                self.offers.append(offer)
+        return np.array([self.places[arm] for arm, _ in arms], dtype=np.intp)
 
     def logged(self) -> Logged:
         return Logged(
-            np.array(self.customers, dtype=np.int64), tuple(self.bands), tuple(self.places),
+            np.array(self.customers, dtype=np.int64), tuple(self.bands), tuple(self.places), tuple(self.offers),
             np.concatenate([np.empty(0, dtype=np.intp), *self.decision]),
             np.concatenate([np.empty(0, dtype=np.intp), *self.arm]),
             np.concatenate([np.empty(0), *self.chance]), np.concatenate([np.empty(0), *self.expected]),
@@ -175,7 +198,7 @@ def _choices(number: int, record: Record) -> Iterator[tuple[int, str, str, bool,
     ranks = [offers[key].benefit_rank for key in open_to]
     if len(open_to) < 2 or shown.key not in open_to or len(set(ranks)) < 2:
         return
-    terms = [float(shown.facts.get(name, np.nan)) for name in TERMS]
+    terms = [float(value) if isinstance(value := shown.facts.get(name), int | float) else np.nan for name in TERMS]
     yield number, shown.family, " ".join(open_to), shown.benefit_rank == min(ranks), terms
 
 

@@ -18,7 +18,7 @@ from fairness.counts import GroupCounts, comparisons
 from fairness.dataset import Grouping
 from fairness.thresholds import DEFAULT, Bands, Verdict
 
-FEWEST: Final = 20
+FEWEST: Final = DEFAULT.smallest_shown
 """People below whom nothing is said of a group (T-AUD-12)."""
 LOWER_IS_BETTER: Final = frozenset({"rate", "fee"})
 UNKNOWN_BAND: Final = "no score"

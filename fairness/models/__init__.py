@@ -12,12 +12,15 @@ from fairness.models.alternatives import (
     SearchWaiver,
 )
 from fairness.models.audits import FairnessAudit, ProxyStrength
+from fairness.models.causes import Cause
 from fairness.models.cube import CubeComparison, CubeCount, CubeOffer, CubePosition, CubeUnit
+from fairness.models.explanations import CustomerRequest
 from fairness.models.findings import Finding, FindingEvent
 from fairness.models.governance import (
     Anchor,
     ExaminerPack,
     ExaminerPackPart,
+    ModelMeasurement,
     ModelRecord,
     ModelValidation,
     ReviewTrigger,
@@ -27,12 +30,14 @@ from fairness.models.vault import ProtectedAttribute
 __all__ = [
     "Anchor",
     "Candidate",
+    "Cause",
     "ComparatorPair",
     "CubeComparison",
     "CubeCount",
     "CubeOffer",
     "CubePosition",
     "CubeUnit",
+    "CustomerRequest",
     "DecisionMemo",
     "ExaminerPack",
     "ExaminerPackPart",
@@ -40,6 +45,7 @@ __all__ = [
     "Finding",
     "FindingEvent",
     "IndividualCheck",
+    "ModelMeasurement",
     "ModelRecord",
     "ModelValidation",
     "ProtectedAttribute",

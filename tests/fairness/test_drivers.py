@@ -77,7 +77,8 @@ def test_a_protected_column_that_was_copied_under_another_name_is_caught() -> No
     planted = np.column_stack([matrix, np.where(codes == 0, 0.31, 0.74)])
     score = random.random(len(matrix))
     for found in leak.screen(columns, planted, score, "gender", gender):
-        assert found.inputs[0] == ("x17", pytest.approx(1.0))
+        assert found.inputs[0][0] == "x17"
+        assert found.inputs[0][1] == pytest.approx(1.0)
         assert found.all_inputs == pytest.approx(1.0)
         assert found.red() == ("x17",)
         assert found.score < 0.55

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from decisioning.bandit.ranking import rank_many
 from decisioning.draws import arm_counter, normals, words
 from fairness import thresholds
-from fairness.causes import exposure, logged
+from fairness.causes import logged
 from fairness.causes.exposure import burdens, exposures, locked_out, spared
 from fairness.causes.logged import TERMS, Choices, Logged, Record
 from fairness.cube.exposure import arm_chances, blends
@@ -80,6 +80,21 @@ def test_what_is_expected_is_what_is_seen_within_the_error_of_the_draw(seen: Log
     assert far <= max(2, 0.02 * len(found))
 
 
+def test_the_arms_of_an_offer_together_have_its_exposure(seen: Logged) -> None:
+    offers = seen.by_offer()
+    assert offers.chance.sum() == pytest.approx(seen.chance.sum())
+    assert set(offers.arms) == set(seen.offers)
+    for at in range(0, len(seen.customers), 50):
+        mine, whole = seen.decision == at, offers.decision == at
+        summed: dict[str, float] = {}
+        for arm, chance in zip(seen.arm[mine].tolist(), seen.chance[mine].tolist(), strict=True):
+            summed[seen.offers[arm]] = summed.get(seen.offers[arm], 0.0) + chance
+        told = [offers.arms[arm] for arm in offers.arm[whole].tolist()]
+        assert dict(zip(told, offers.chance[whole].tolist(), strict=True)) == pytest.approx(summed)
+        if seen.first[at] >= 0:
+            assert offers.arms[offers.first[at]] == seen.offers[seen.first[at]]
+
+
 def test_a_group_of_a_few_has_no_exposure(seen: Logged) -> None:
     # T-AUD-12
     codes = np.where(np.arange(len(seen.customers)) < 15, 0, 1).astype(np.int16)
@@ -92,9 +107,11 @@ def two_arms(premium: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Logged:
     people = len(premium)
     decision = np.repeat(np.arange(people), 2)
     chance = np.column_stack([premium, 1 - premium]).ravel()
+    arms = ("premium", "basic")
     return Logged(
-        np.arange(people), ("",) * people, ("premium", "basic"), decision, np.tile([0, 1], people), chance, chance,
-        np.where(premium >= 0.5, 0, 1), np.ones(people, dtype=bool), np.zeros(people, dtype=bool), NO_CHOICES,
+        customers=np.arange(people), bands=("",) * people, arms=arms, offers=arms, decision=decision,
+        arm=np.tile([0, 1], people), chance=chance, expected=chance, first=np.where(premium >= 0.5, 0, 1),
+        wanted=np.ones(people, dtype=bool), suppressed=np.zeros(people, dtype=bool), choices=NO_CHOICES,
     )  # fmt: skip
 
 
@@ -148,10 +165,7 @@ def test_the_burden_of_learning_is_what_was_given_up_by_group() -> None:
     """Of the first hundred 40 were shown the arm that was expected to bring less, by 0.2; of the others 10, by 0.6."""
     premium = np.concatenate([np.full(40, 0.6), np.full(60, 0.4), np.full(10, 0.8), np.full(90, 0.2)])
     logs = two_arms(premium)
-    worse = Logged(
-        logs.customers, logs.bands, logs.arms, logs.decision, logs.arm, logs.chance,
-        1 - logs.chance, np.where(premium > 0.5, 0, 0), logs.wanted, logs.suppressed, logs.choices,
-    )  # fmt: skip
+    worse = replace(logs, expected=1 - logs.chance, first=np.zeros(200, dtype=np.intp))
     groups = Grouping(np.where(np.arange(200) < 100, 0, 1).astype(np.int16), ("female", "male"))
     (found,) = burdens(worse, "gender", groups)
     assert (found.group, found.reference) == ("female", "male")
@@ -204,4 +218,3 @@ def test_a_family_without_a_choice_says_nothing_of_steering(records: list[Record
         ended = {refusal.offer for refusal in records[decision].decision.refusals}
         assert not ended & set(open_to.split())
     assert len(seen.choices.decision) > 100
-    assert exposure.FEWEST == 20
