@@ -12,12 +12,15 @@ from django.utils import timezone
 
 from decisioning import jobs
 from decisioning.impact import Disagreement
-from decisioning.models import Job
+from decisioning.models import Job, ModelVersion
+from decisioning.propensity.dataset import NothingLogged
 from fairness import audit, evidence, gate, monitoring, proxies
+from fairness.alternatives import search
 from fairness.cube import record
-from fairness.governance import anchoring
+from fairness.governance import anchoring, inventory, measurement, reviews
 from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
+from fairness.models import Search
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
 
@@ -56,6 +59,24 @@ def publish_due() -> None:
             gate.hold(change_id, f"its effect could not be computed: {job.message}"[:500], timezone.now())
 
 
+def search_job(search_id: int) -> str:
+    """The kind of the job row of a search for alternatives: one at a time for each, others beside it."""
+    return f"search-{search_id}"
+
+
+@shared_task(queue="fairness")
+def search_alternatives(search_id: int) -> None:
+    """Run a frozen protocol, once; what it cannot be run on ends the job with its reason."""
+    now = timezone.now()
+    wanted = Search.objects.filter(pk=search_id, run__isnull=True).first()
+    with (
+        contextlib.suppress(jobs.AlreadyRunning, search.NotSigned, LookupError, ValueError),
+        jobs.running(search_job(search_id), {"search": search_id}, now) as job,
+    ):
+        if wanted is not None:
+            search.run(wanted, now, jobs.reporter(job))
+
+
 @shared_task(queue="fairness")
 def measure_proxies() -> int:
     """How much each attribute tells of each protected group; the number of figures."""
@@ -88,6 +109,32 @@ def make_examiner_pack(first: str, last: str, campaign: str, by: str) -> None:
     with contextlib.suppress(jobs.AlreadyRunning), jobs.running(EXAMINER_PACK, told, now) as job:
         scope = scopes.of(date.fromisoformat(first), date.fromisoformat(last), campaign)
         job.message = str(pack.make(scope, by=by, now=now, report=jobs.reporter(job)))
+
+
+def measurement_job(name: str) -> str:
+    """The kind of the job row of a model's measurement."""
+    return f"measure-{name}"[:30]
+
+
+@shared_task(queue="fairness")
+def measure_model(name: str, again: bool = False) -> None:
+    """How a model does on what was decided and answered, and whether it can be trained once more."""
+    now = timezone.now()
+    with contextlib.suppress(jobs.AlreadyRunning), jobs.running(measurement_job(name), {"model": name}, now):
+        measurement.measure(name, now, again=again)
+
+
+@shared_task(queue="fairness")
+def review_models() -> None:
+    """Measure the champion; fill in the inventory of every model; see what calls for a review."""
+    now = timezone.now()
+    for model in ModelVersion.objects.filter(records__isnull=True).only("name"):
+        inventory.keep(model.name, now)
+    champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).only("name").first()
+    if champion is not None:
+        with contextlib.suppress(NothingLogged):
+            measurement.measure(champion.name, now)
+    reviews.look(now)
 
 
 @shared_task(queue="long")

@@ -11,10 +11,12 @@ from django.db import migrations, models
 APPEND_ONLY = """
 CALL candor_make_append_only('fairness_modelrecord');
 CALL candor_make_append_only('fairness_anchor');
+CALL candor_make_append_only('fairness_modelmeasurement');
 CALL candor_make_append_only('fairness_examinerpack');
 CREATE TRIGGER no_delete BEFORE DELETE ON fairness_modelvalidation
   FOR EACH ROW EXECUTE FUNCTION candor_refuse_change();
-REVOKE UPDATE, DELETE ON fairness_modelrecord, fairness_anchor, fairness_examinerpack FROM candor_serving;
+REVOKE UPDATE, DELETE ON fairness_modelrecord, fairness_anchor, fairness_examinerpack, fairness_modelmeasurement
+  FROM candor_serving;
 REVOKE DELETE ON fairness_modelvalidation, fairness_reviewtrigger FROM candor_serving;
 INSERT INTO offers_signingright (action, role) VALUES ('validate:models', 'model_risk');
 """
@@ -145,6 +147,27 @@ class Migration(migrations.Migration):
                 ("sha256", models.CharField(max_length=64)),
                 ("size", models.PositiveBigIntegerField()),
                 ("made_at", models.DateTimeField()),
+            ],
+            options={
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="ModelMeasurement",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("made_at", models.DateTimeField()),
+                ("content", models.JSONField()),
+                (
+                    "model",
+                    models.ForeignKey(
+                        db_column="model",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="decisioning.modelversion",
+                        to_field="name",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-id"],

@@ -38,6 +38,23 @@ class ModelRecord(models.Model):
         return f"{self.model_id} version {self.version}"
 
 
+class ModelMeasurement(models.Model):
+    """How a model does on what was decided and answered: its performance by group and segment, a simple rival, drift, and
+    whether it can be made again. Append-only; aggregates of 20 people at least."""
+
+    model = models.ForeignKey(
+        "decisioning.ModelVersion", to_field="name", on_delete=models.PROTECT, db_column="model", related_name="+"
+    )
+    made_at = models.DateTimeField()
+    content = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} on {self.made_at:%Y-%m-%d}"
+
+
 class ModelValidation(models.Model):
     """A validation report. Its validator did not develop the model, nor did who countersigns it; what is signed stays
     as it is (constraints and trigger)."""
