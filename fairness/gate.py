@@ -15,10 +15,12 @@ from decisioning.features import population
 from decisioning.models import ModelVersion
 from decisioning.propensity import promotion
 from fairness import evidence
+from fairness.alternatives import record
 from fairness.evidence import candidate_content
 from fairness.governance import readiness
+from fairness.model_inputs import require_lawful
 from fairness.thresholds import Verdict
-from offers import approvals, audit, publishing, purposes, roles, snapshot
+from offers import approvals, audit, packs, publishing, purposes, roles, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
@@ -41,6 +43,10 @@ class Overtaken(ValueError):
 
 class FairnessFailed(PermissionError):
     """The evidence fails, and nobody who may has justified the change."""
+
+
+class NoAlternatives(PermissionError):
+    """Nobody looked for a less discriminatory alternative to the model, and no pack in force lets that be waived."""
 
 
 class TooLittleData(PermissionError):
@@ -81,7 +87,7 @@ def schedule(
             little_data_because=little_data_because,
         )  # fmt: skip
         content = candidate_content(change)
-        purposes.checked(0, content)
+        require_lawful(change, purposes.checked(0, content), now.date())
         _require_fair(change, covering(change, content, seen))
     return change
 
@@ -185,9 +191,9 @@ def held_because(change: ChangeRequest) -> str:
 
 
 def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
-    purposes.checked(0, content)
+    require_lawful(change, purposes.checked(0, content), now.date())
     _require_whole(change, content)
-    _require_ready(content, now)
+    _require_ready(change, content, now)
     release = publishing.publish(change, found, content, now=now)
     _promote(change)
     transaction.on_commit(rebuild.announce)
@@ -255,16 +261,23 @@ def _require_whole(change: ChangeRequest, content: snapshot.Content) -> None:
         )
 
 
-def _require_ready(content: snapshot.Content, now: datetime) -> None:
-    """A model that was not live is documented and, where its tier asks for that, validated. Raises NotReady."""
+def _require_ready(change: ChangeRequest, content: snapshot.Content, now: datetime) -> None:
+    """A model that was not live is documented, validated where its tier asks for that and, if it takes another's place,
+    searched for alternatives under the packs that are live. Raises NotReady, NoAlternatives or UnknownModel."""
     live = snapshot.live_row()
     before = live.content.get("model", {}) if live else {}
     for name, model in content["model"].items():
+        if model == before.get(name):
+            continue
         try:
-            if model != before.get(name):
-                readiness.require(name, now)
+            readiness.require(name, now)
         except ModelVersion.DoesNotExist:
             raise promotion.UnknownModel(f"there is no model {name}") from None
+        # The first champion has nothing to be an alternative to, and going back is no new choice.
+        if live and before and change.kind != "rollback":
+            gap = record.missing(name, packs.in_force(live.content, now.date()), now)
+            if gap:
+                raise NoAlternatives(gap)
 
 
 def _promote(change: ChangeRequest) -> None:

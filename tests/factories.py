@@ -16,6 +16,7 @@ from decisioning.propensity.encoding import OfferRow
 from decisioning.propensity.scoring import PropensityModel
 from decisioning.propensity.training import Example, train
 from fairness import evidence, gate, vault
+from fairness.models import DecisionMemo, Search, SearchRun, SearchSignature
 from offers import approvals, catalog, roles
 from offers.catalog import Item
 from offers.models import ChangeRequest, Release
@@ -227,3 +228,18 @@ def justify(change: ChangeRequest, officer: User, why: str, *, now: datetime = N
         approvals.justify(
             change.pk, officer=officer, justification=why, alternatives="None that serves the need.", now=now
         )
+
+
+def searched(model: str, *, now: datetime = NOW) -> None:
+    """A search for alternatives to this model that found none worth taking, signed by somebody else: rows alone."""
+    author, signer = make_user(roles.MODEL_RISK, "searcher"), make_user(roles.COMPLIANCE, "signer")
+    asked = Search.objects.create(
+        kind=Search.Kind.MODEL, subject=model, protocol={}, sha256="0" * 64, reweighing=False, author=author,
+        frozen_at=now,
+    )  # fmt: skip
+    run = SearchRun.objects.create(search=asked, started_at=now, ended_at=now, facts={})
+    DecisionMemo.objects.create(
+        run=run, verdict=DecisionMemo.Verdict.KEEP, rationale="None is better.", figures={}, author=author,
+        written_at=now,
+    )  # fmt: skip
+    SearchSignature.objects.create(search=asked, purpose=SearchSignature.Purpose.MEMO, person=signer, signed_at=now)

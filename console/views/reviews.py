@@ -27,6 +27,7 @@ from console.templatetags.console import local_time
 from console.waiting import changes_waiting_for
 from fairness import gate
 from fairness.evidence import candidate_content
+from fairness.governance import readiness
 from fairness.thresholds import DEFAULT, Verdict
 from offers import approvals, golden, roles, snapshot
 from offers.catalog import requirement
@@ -35,7 +36,10 @@ from offers.models import ChangeRequest, Evidence, Release
 SCALE = (0.4, 1.4)  # of impact ratios
 Status = ChangeRequest.Status
 # What the domain refuses although the person may act at all: said on the page, not as a 403.
-_REFUSALS = (gate.NoEvidence, gate.NotBroken, gate.FairnessFailed, gate.TooLittleData, ValueError, LookupError)
+_REFUSALS = (
+    gate.NoEvidence, gate.NotBroken, gate.FairnessFailed, gate.TooLittleData, gate.NoAlternatives, readiness.NotReady,
+    ValueError, LookupError,
+)  # fmt: skip
 
 
 @allowed("see:reviews")

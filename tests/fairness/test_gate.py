@@ -26,6 +26,7 @@ from tests.factories import (
     make_user,
     propose,
     rule,
+    searched,
     small_catalogue,
 )
 
@@ -180,6 +181,7 @@ def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None
     approve_content()
     for name in ("first", "second"):
         sha = make_model(name, "debt_to_income").sha256
+        searched(name)
         change = propose([Item("model", name, {"title": name, "sha256": sha})], author=author)
         _evidence(change)
         approve(change, checker)
@@ -188,6 +190,22 @@ def test_a_model_goes_live_with_its_release(author: User, checker: User) -> None
     _evidence(change)
     approve(change, checker)
     assert not ModelVersion.objects.filter(status="champion").exists()
+
+
+def test_a_model_that_takes_anothers_place_was_searched_for_alternatives(author: User, checker: User) -> None:
+    """T-LDA-03 at the gate: under the strict default, which nobody may waive."""
+    approve_content()
+    for name in ("first", "second"):
+        sha = make_model(name, "debt_to_income").sha256
+        change = propose([Item("model", name, {"title": name, "sha256": sha})], author=author)
+        _evidence(change)
+        if name == "first":
+            approve(change, checker)
+    with pytest.raises(gate.NoAlternatives, match="second has no signed search"):
+        approve(change, checker)
+    assert dict(ModelVersion.objects.values_list("name", "status")) == {"first": "champion", "second": "challenger"}
+    searched("second")
+    assert approve(change, checker).content["model"]["second"]
 
 
 def test_a_model_that_vanished_after_its_evidence_stays_out(author: User, checker: User) -> None:
