@@ -42,6 +42,11 @@ class Grouping:
         """The same for a part of the customers, as a mask (N,), or for the customers at these positions."""
         return Grouping(self.codes[chosen], self.names)
 
+    def holds(self, name: str) -> NDArray[np.bool_]:
+        """Who belongs to a group (N,), "not recorded" among them."""
+        code = self.names.index(name) if name in self.names else -1
+        return np.asarray(self.codes == code, dtype=np.bool_)
+
 
 Groupings = Mapping[str, Grouping]
 

@@ -16,6 +16,7 @@ from decisioning.models import Job, ModelVersion
 from decisioning.propensity.dataset import NothingLogged
 from fairness import audit, evidence, gate, monitoring, proxies
 from fairness.alternatives import search
+from fairness.causes import of_decisions, of_offers
 from fairness.cube import record
 from fairness.governance import anchoring, inventory, measurement, reviews
 from fairness.governance.examiner import pack
@@ -27,6 +28,7 @@ from offers.models import ChangeRequest, Release
 EVIDENCE_SECONDS: Final = 1_800  # a bank of a million takes half a minute; a day's worth of one is a fault
 
 EXAMINER_PACK: Final = "examiner_pack"  # the kind of job
+CAUSES: Final = "causes"  # likewise
 
 
 def evidence_job(change_id: int) -> str:
@@ -81,6 +83,17 @@ def search_alternatives(search_id: int) -> None:
 def measure_proxies() -> int:
     """How much each attribute tells of each protected group; the number of figures."""
     return proxies.measure(timezone.now())
+
+
+@shared_task(queue="fairness")
+def find_causes(offer: str = "") -> None:
+    """What is behind every gap: in rules, inputs, exposure and steering; or in the rules and inputs of one offer."""
+    now = timezone.now()
+    with contextlib.suppress(jobs.AlreadyRunning), jobs.running(CAUSES, {"offer": offer}, now) as job:
+        if offer:
+            job.message = f"{of_offers.one(offer, now)} answers"
+        else:
+            job.message = f"{of_offers.nightly(now) + of_decisions.nightly(now)} answers"
 
 
 @shared_task(queue="fairness")

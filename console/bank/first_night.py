@@ -32,6 +32,7 @@ def run(now: datetime) -> None:
     tables.check(now)
     proxies.measure(now)
     tasks.audit_decisions()
+    tasks.find_causes()
 
 
 def _wrong_events(now: datetime) -> list[bytes]:

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from decisioning.impact.people import Floats
 from decisioning.propensity import reasons
-from decisioning.propensity.encoding import Static
 from decisioning.propensity.scoring import PropensityModel
-from offers.conditions.vectorise import Columns
 
 ADDS_UP: Final = 1e-9
 """The most that inputs may miss the gap of the score by; more is a fault of the contributions, not of rounding."""
@@ -67,12 +65,10 @@ class Explained:
     contributions: Floats
 
 
-def explained(model: PropensityModel, columns: Columns, prepared: Static, row: int, size: int) -> Explained:
-    """What each input of the model contributes for `size` customers as columns. Some 1,000 rows a second: for a nightly
-    sample, never for everybody."""
-    matrix = model.encoder.matrix_many(columns, prepared, row, size)
-    contributions = model.contributions_of(matrix)
-    return Explained(model, model.raw_scores_of(matrix), contributions[:, :-1])
+def explained(model: PropensityModel, matrix: Floats) -> Explained:
+    """What each input of the model contributes for the people in a matrix (n, inputs) that its encoder made. Some 1,000
+    rows a second: for a nightly sample, never for everybody."""
+    return Explained(model, model.raw_scores_of(matrix), model.contributions_of(matrix)[:, :-1])
 
 
 def drivers(found: Explained, group: NDArray[np.bool_], reference: NDArray[np.bool_]) -> Drivers:

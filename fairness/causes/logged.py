@@ -74,7 +74,7 @@ class Logged:
         offers = tuple(names.tolist())
         return replace(
             self, arms=offers, offers=offers, decision=pairs // max(1, len(names)), arm=pairs % max(1, len(names)),
-            chance=np.bincount(place, self.chance, len(pairs)), expected=expected, first=first,
+            chance=np.bincount(place, self.chance, len(pairs)).astype(np.float64), expected=expected, first=first,
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from fairness import intervals
 from fairness.causes.logged import TERMS, Choices
 from fairness.causes.mantel_haenszel import Common, Stratum, common
 from fairness.counts import GroupCounts, comparisons
-from fairness.dataset import Grouping
+from fairness.dataset import Groupings
 from fairness.thresholds import DEFAULT, Bands, Verdict
 
 FEWEST: Final = DEFAULT.smallest_shown
@@ -74,9 +74,7 @@ class Steering:
         return Verdict.WATCH if self.gap > -lines.steering_fail else Verdict.FAIL
 
 
-def steering(
-    choices: Choices, bands: Sequence[str], groupings: dict[str, Grouping], *, lines: Bands = DEFAULT
-) -> list[Steering]:
+def steering(choices: Choices, bands: Sequence[str], groupings: Groupings, *, lines: Bands = DEFAULT) -> list[Steering]:
     """Each family, and all of them as "", for each group with enough people. `bands` (n,) is the credit band of each
     decision and the groupings are of the decisions; the answer is one family of tests."""
     band = np.array([bands[at] or UNKNOWN_BAND for at in choices.decision.tolist()], dtype=np.str_)
@@ -93,7 +91,7 @@ def steering(
 
 
 def _of_family(
-    choices: Choices, family: str, band: NDArray[np.str_], groupings: dict[str, Grouping], lines: Bands
+    choices: Choices, family: str, band: NDArray[np.str_], groupings: Groupings, lines: Bands
 ) -> Iterator[Steering]:
     mine = choices.family == family if family else np.ones(len(choices.family), dtype=bool)
     best, terms = choices.best[mine], choices.terms[mine]
@@ -103,17 +101,12 @@ def _of_family(
         for pair in comparisons(attribute, among.table(best), None, lines.references):
             if min(pair.group.total, pair.reference.total) < FEWEST:
                 continue
-            masks = _members(among, pair.group.group), _members(among, pair.reference.group)
+            masks = among.holds(pair.group.group), among.holds(pair.reference.group)
             yield Steering(
                 family, attribute, pair.group, pair.reference,
                 tuple(_strata(band[mine], best, masks)), common(list(_strata(alike, best, masks))), None,
                 tuple(_terms(terms, masks)),
             )  # fmt: skip
-
-
-def _members(among: Grouping, name: str) -> Mask:
-    code = among.names.index(name) if name in among.names else -1
-    return np.asarray(among.codes == code, dtype=bool)
 
 
 def _strata(label: NDArray[np.str_], best: Mask, masks: tuple[Mask, Mask]) -> Iterator[Stratum]:

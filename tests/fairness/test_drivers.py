@@ -22,7 +22,7 @@ def explained() -> drivers.Explained:
     bank = synthetic.bank()
     columns = columns_from_rows(bank.rows[:2_000], sorted(bank.model.encoder.attributes & bank.rows[0].keys()))
     prepared = bank.model.prepare([offer_row(world.release().offers["travel-gold"])])
-    return drivers.explained(bank.model, columns, prepared, 0, 2_000)
+    return drivers.explained(bank.model, bank.model.encoder.matrix_many(columns, prepared, 0, 2_000))
 
 
 def test_the_gaps_of_the_inputs_add_up_to_the_gap_of_the_score(explained: drivers.Explained) -> None:
