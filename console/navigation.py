@@ -46,6 +46,7 @@ AREAS: Final = (
             ("Fairness", "fairness", "see:fairness"),
             ("Audit a file", "fairness_file", "see:fairness"),
             ("Policy packs", "packs", "see:fairness"),
+            ("Alternatives", "alternatives", "see:fairness"),
             ("Findings", "findings", "see:findings"),
             ("Decisions", "decisions", "see:decisions"),
             ("Audit trail", "audit", "see:audit"),

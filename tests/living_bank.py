@@ -17,6 +17,7 @@ from decisioning.events import Rejection
 from decisioning.models import Customer
 from decisioning.streams.source import Message
 from fairness import evidence, findings, thresholds
+from fairness.alternatives import protocol, search
 from fairness.audit import ANY
 from fairness.counts import GroupCounts
 from fairness.models import FairnessAudit
@@ -64,7 +65,13 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         kind="parity", subject="travel-plus by region", title="Travel plus: Islands fall behind Metro", severity="high",
         cause="eligible", evidence={"ratio": 0.7, "shortfall": 41}, now=now,
     )  # fmt: skip
+    _search(people[roles.COMPLIANCE], now)
     return LivingBank(people, [name for name in names if name], made, change, found.pk)
+
+
+def _search(author: User, now: datetime) -> None:
+    """Alternatives to a threshold, found and not decided on."""
+    search.run(protocol.freeze_rule_search("score-670", protocol.Settings(), author=author, now=now), now)
 
 
 def _packs() -> list[Item]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from console.views import examiner, fairness, findings, packs
+from console.views import alternatives, examiner, fairness, findings, packs
 
 compliance: list[URLPattern | URLResolver] = [
     # The state of fairness, and a file of anybody's decisions.
@@ -11,6 +11,17 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/file/", fairness.file, name="fairness_file"),
     # Causes: steering, exposure, pairs of people.
     # Less discriminatory alternatives.
+    path("fairness/alternatives/", alternatives.index, name="alternatives"),
+    path("fairness/alternatives/new/", alternatives.new, name="alternatives_new"),
+    path("fairness/alternatives/waive/", alternatives.waive, name="alternatives_waive"),
+    path("fairness/alternatives/<int:pk>/", alternatives.detail, name="alternatives_search"),
+    path("fairness/alternatives/<int:pk>/progress/", alternatives.progress, name="alternatives_progress"),
+    path("fairness/alternatives/<int:pk>/run/", alternatives.run, name="alternatives_run"),
+    path("fairness/alternatives/<int:pk>/decide/", alternatives.decide, name="alternatives_decide"),
+    path("fairness/alternatives/<int:pk>/sign/", alternatives.sign, name="alternatives_sign"),
+    path("fairness/alternatives/<int:pk>/propose/", alternatives.propose, name="alternatives_propose"),
+    path("fairness/alternatives/<int:pk>/table.csv", alternatives.table, name="alternatives_table"),
+    path("fairness/alternatives/<int:pk>/pack.pdf", alternatives.paper, name="alternatives_paper"),
     # Findings.
     path("findings/", findings.index, name="findings"),
     path("findings/<int:finding_id>/", findings.detail, name="finding"),

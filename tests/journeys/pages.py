@@ -7,6 +7,7 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
+from fairness.models import Search
 from tests.living_bank import LivingBank
 
 # What its address needs; "{decision}" and the like stand for what the living bank has.
@@ -18,7 +19,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
     "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",),
-    "customer": ("{customer}",), "finding": ("{finding}",),
+    "customer": ("{customer}",), "finding": ("{finding}",), "alternatives_search": ("{search}",),
 }  # fmt: skip
 QUERIES = {"offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1"}
 # Not opened by itself: only posted to, a redirect, a fragment of a page, a file, or a step of a form.
@@ -31,7 +32,8 @@ NO_PAGE = frozenset(
         "review_cancel", "finding_assign", "finding_remedy", "finding_close", "finding_send_back",
         "release_import", "release_files", "release_roll_back", "stop_make", "stop_resume", "fairness_audit",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
-        "examiner_make", "examiner_download",
+        "examiner_make", "examiner_download", "alternatives_waive", "alternatives_progress", "alternatives_run",
+        "alternatives_decide", "alternatives_sign", "alternatives_propose", "alternatives_table", "alternatives_paper",
     }
 )  # fmt: skip
 _NAMES = {pattern.name for pattern in urls.pages if isinstance(pattern, URLPattern) and pattern.name}
@@ -41,6 +43,7 @@ PAGES = tuple(sorted(_NAMES - NO_PAGE))
 def address(name: str, bank: LivingBank) -> str:
     held = {
         "change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0], "finding": bank.finding,
+        "search": Search.objects.values_list("pk", flat=True)[0],
     }  # fmt: skip
     arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]
     return reverse(name, args=arguments) + QUERIES.get(name, "")

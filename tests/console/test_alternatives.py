@@ -1,0 +1,90 @@
+"""The pages of the alternatives: a protocol is frozen and run, decided and signed by two people, and comes as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from fairness.alternatives import search
+from fairness.models import DecisionMemo, Search, SearchWaiver
+from offers import roles
+from tests import living_bank
+from tests.journeys.pages import client_of
+from tests.living_bank import LivingBank
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bank() -> LivingBank:
+    return living_bank.make(60, 6)
+
+
+def test_a_search_is_decided_by_one_and_signed_by_another(bank: LivingBank) -> None:
+    risk, officer = client_of(bank, roles.RISK_APPROVER), client_of(bank, f"{roles.COMPLIANCE}-2")
+    pk = Search.objects.get().pk
+    page = risk.get(reverse("alternatives_search", args=[pk])).content.decode()
+    assert "Keep what is in use" in page
+    assert "who enters and leaves are shown with the decision" in page
+    decided = {"candidate": "keep", "rationale": "=1+1 is too little to change a threshold for."}
+    assert risk.post(reverse("alternatives_decide", args=[pk]), decided).status_code == 302
+    assert DecisionMemo.objects.get().author == bank.people[roles.RISK_APPROVER]
+    assert risk.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 403
+    assert officer.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 302
+    assert "signed" in officer.get(reverse("alternatives")).content.decode()
+
+
+def test_its_table_and_its_pack_can_be_taken_along(bank: LivingBank) -> None:
+    auditor, pk = client_of(bank, roles.AUDITOR), Search.objects.get().pk
+    rows = list(csv.DictReader(io.StringIO(auditor.get(reverse("alternatives_table", args=[pk])).content.decode())))
+    assert rows[0]["generator"] == "in use today"
+    assert "region Islands ratio" in rows[0]
+    assert len(rows) == Search.objects.get().run.candidates.count()
+    paper = auditor.get(reverse("alternatives_paper", args=[pk]))
+    assert paper.content.startswith(b"%PDF")
+    assert paper["Content-Type"] == "application/pdf"
+
+
+def test_a_protocol_that_nothing_can_be_run_on_is_refused_in_words(bank: LivingBank) -> None:
+    asked = {
+        "subject": "rule:age-21", "metric": "value", "tolerance": "0.01", "offer_rate": "0.2", "smallest_group": "20",
+        "trials": "5", "seed": "1",
+    }  # fmt: skip
+    page = client_of(bank, roles.RISK_APPROVER).post(reverse("alternatives_new"), asked)
+    assert page.status_code == 400
+    assert "compares no number" in page.content.decode()
+
+
+def test_a_protocol_is_frozen_by_its_page_and_run_by_its_task(bank: LivingBank) -> None:
+    asked = {
+        "subject": "rule:low-debt", "metric": "value", "tolerance": "0.01", "offer_rate": "0.2", "smallest_group": "20",
+        "trials": "5", "seed": "1",
+    }  # fmt: skip
+    risk = client_of(bank, roles.RISK_APPROVER)
+    page = risk.post(reverse("alternatives_new"), asked)
+    made = Search.objects.get(subject="low-debt")
+    assert page["Location"] == reverse("alternatives_search", args=[made.pk])
+    fragment = risk.get(reverse("alternatives_progress", args=[made.pk])).content.decode()
+    assert fragment.strip() in risk.get(reverse("alternatives_search", args=[made.pk])).content.decode()
+    assert "Waiting for its turn" in fragment
+    search.run(made, made.frozen_at)
+    assert risk.get(reverse("alternatives_progress", args=[made.pk]))["HX-Refresh"] == "true"
+
+
+def test_a_waiver_is_refused_where_a_pack_in_force_requires_a_search(bank: LivingBank) -> None:
+    officer = client_of(bank, roles.COMPLIANCE)
+    page = officer.post(reverse("alternatives_waive"), {"model": "m", "reason": "Because."}, follow=True)
+    assert "cannot be waived" in page.content.decode()
+    assert not SearchWaiver.objects.exists()
+
+
+def test_the_list_asks_few_queries(bank: LivingBank) -> None:
+    officer = client_of(bank, roles.COMPLIANCE)
+    with CaptureQueriesContext(connection) as asked:
+        officer.get(reverse("alternatives"))
+    assert len(asked) <= 12
