@@ -4,8 +4,11 @@ up here."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import exp, log
 from typing import Any, Final
 
+from fairness.causes.waterfall import Waterfall
+from fairness.cube.drift import Chart
 from fairness.thresholds import DEFAULT, Verdict
 
 # Each verdict keeps its place in the script's colours, whichever verdicts a figure holds, and its own mark, so that
@@ -75,3 +78,89 @@ def _label(row: Mapping[str, Any]) -> str:
 
 def _line(ratio: float) -> dict[str, Any]:
     return {"type": "line", "x0": ratio, "x1": ratio, "y0": 0, "y1": 1, "yref": "paper"}
+
+
+_TICKS: Final = (0.1, 0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
+
+
+def waterfall(found: Waterfall) -> dict[str, Any]:
+    """Each stage's ln AIR as a bar from where the stages before it left off, and the whole; the axis reads ratios."""
+    steps = [step for step in found.steps if step.log_ratio is not None]
+    names = [step.stage.replace("_", " ") for step in steps]
+    values = [step.log_ratio or 0.0 for step in steps]
+    ends = [log(step.cumulative) if step.cumulative else 0.0 for step in steps]
+    bases = [end - value for end, value in zip(ends, values, strict=True)]
+    return {
+        "data": [
+            _bars("falls behind", names, values, bases, [value < 0 for value in values]),
+            _bars("catches up", names, values, bases, [value >= 0 for value in values]),
+            _bars("in all", ["in all"], [found.total], [0.0], [True]),
+        ],
+        "layout": {
+            "height": 320,
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 40},
+            "barmode": "overlay",
+            "xaxis": {"type": "category", "categoryorder": "array", "categoryarray": [*names, "in all"]},
+            "yaxis": _log_axis([*ends, *bases]),
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "shapes": [_level(0.0)],
+        },
+    }
+
+
+def _bars(
+    name: str, stages: Sequence[str], values: Sequence[float], bases: Sequence[float], shown: Sequence[bool]
+) -> dict[str, Any]:
+    rows = [row for row, here in zip(zip(stages, values, bases, strict=True), shown, strict=True) if here]
+    return {
+        "type": "bar",
+        "name": name,
+        "x": [row[0] for row in rows],
+        "y": [row[1] for row in rows],
+        "base": [row[2] for row in rows],
+        "customdata": [exp(row[1]) for row in rows],
+        "hovertemplate": "%{x}: ratio %{customdata:.3f}, ln %{y:.3f}<extra></extra>",
+    }
+
+
+def trend(chart: Chart) -> dict[str, Any]:
+    """Impact ratios by month with their moving average and its control limits; the axis reads as ratios."""
+    months = [f"{one.month:%b %Y}" for one in chart.points]
+
+    def line(name: str, values: Sequence[float], mode: str, dash: str) -> dict[str, Any]:
+        return {
+            "type": "scatter", "mode": mode, "name": name, "x": months, "y": list(values),
+            "customdata": [exp(value) for value in values], "line": {"dash": dash},
+            "hovertemplate": f"%{{x}}: {name} %{{customdata:.3f}}<extra></extra>",
+        }  # fmt: skip
+
+    values = [one.value for one in chart.points]
+    limits = [value for one in chart.points for value in (one.low, one.high)]
+    return {
+        "data": [
+            line("impact ratio", values, "lines+markers", "solid"),
+            line("moving average", [one.average for one in chart.points], "lines", "dot"),
+            line("lower limit", [one.low for one in chart.points], "lines", "dash"),
+            line("upper limit", [one.high for one in chart.points], "lines", "dash"),
+        ],
+        "layout": {
+            "height": 280,
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 40},
+            "xaxis": {"type": "category"},
+            "yaxis": _log_axis([*values, *limits]),
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "shapes": [_level(log(DEFAULT.fail_ratio)), _level(0.0)],
+        },
+    }
+
+
+def _log_axis(values: Sequence[float]) -> dict[str, Any]:
+    low, high = min([*values, -0.3]), max([*values, 0.15])
+    return {
+        "title": {"text": "Adverse impact ratio"}, "range": [low - 0.08, high + 0.08],
+        "tickvals": [log(tick) for tick in _TICKS], "ticktext": [f"{tick:.2f}" for tick in _TICKS],
+    }  # fmt: skip
+
+
+def _level(height: float) -> dict[str, Any]:
+    return {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": height, "y1": height}

@@ -2,13 +2,16 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from console.views import alternatives, examiner, fairness, findings, packs
+from console.views import alternatives, examiner, fairness, fairness_drill, fairness_history, findings, packs
 
 compliance: list[URLPattern | URLResolver] = [
     # The state of fairness, and a file of anybody's decisions.
     path("fairness/", fairness.overview, name="fairness"),
     path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
     path("fairness/file/", fairness.file, name="fairness_file"),
+    path("fairness/history/<str:source>/", fairness_history.history, name="fairness_history"),
+    path("fairness/offers/<str:offer>/<str:attribute>/", fairness_drill.drill, name="fairness_drill"),
+    path("fairness/counts/<int:comparison>/", fairness_drill.counts, name="fairness_counts"),
     # Causes: steering, exposure, pairs of people.
     # Less discriminatory alternatives.
     path("fairness/alternatives/", alternatives.index, name="alternatives"),

@@ -56,15 +56,26 @@ def audit(month: date, now: datetime) -> list[FairnessAudit]:
     Raises AuditFailed where AIF360 gives no answer; nothing is stored then.
     """
     bands = lines.in_force(lines.last_day(month))
-    judged = {stage: _judged(month, stage, bands) for stage in AUDITED}
-    checked = iter(_checked([result for rows in judged.values() for _, result in rows]))
+    judged = judge(month, bands)
+    checked = _checked([result for rows in judged.values() for _, result in rows])
+    return keep(month, judged, checked, bands, now)
+
+
+def judge(month: date, bands: Bands) -> dict[str, list[Judged]]:
+    """Every comparison of each stage, over all channels and segments; those of a stage are one family of q values."""
+    return {stage: _judged(month, stage, bands) for stage in AUDITED}
+
+
+def keep(
+    month: date, judged: Mapping[str, Sequence[Judged]], checked: Iterator[AuditResult], bands: Bands, now: datetime
+) -> list[FairnessAudit]:
+    """Store the comparisons of a month with what AIF360 says of each, in their order, in place of its last ones."""
     with transaction.atomic():
         CubeComparison.objects.filter(month=month).delete()
         return [_store(month, stage, rows, checked, bands, now) for stage, rows in judged.items()]
 
 
 def _judged(month: date, stage: str, bands: Bands) -> list[Judged]:
-    """All channels and segments of a stage; this is the family of its q values."""
     family = read.pairs(read.cells(month=month, stage=stage, offer=None), bands.references)
     results = thresholds.judge([pair for _, pair in family], bands)
     return [(cell, result) for (cell, _), result in zip(family, results, strict=True)]

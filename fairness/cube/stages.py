@@ -34,19 +34,19 @@ STAGES: Final[tuple[str, ...]] = (
 AUDITED: Final = STAGES[1:]
 """Stages with a denominator: the stage before."""
 WORDS: Final[Mapping[str, str]] = {
-    "considered": "a decision considered the offer",
+    "considered": "had it considered in a decision",
     "reachable": "could be contacted: nothing stopped, consent given",
     "eligible": "met every rule",
-    "within_caps": "was under every contact cap",
-    "scored": "competed with the other offers",
-    "selected": "was chosen for a rank",
-    "delivered": "was given to a channel",
-    "viewed": "was seen",
-    "clicked": "was clicked",
-    "applied": "was applied for",
-    "activated": "was activated",
+    "within_caps": "were under every contact cap",
+    "scored": "had it compete with other offers",
+    "selected": "had it chosen for a rank",
+    "delivered": "had it given to a channel",
+    "viewed": "saw it",
+    "clicked": "clicked",
+    "applied": "applied",
+    "activated": "activated",
 }
-"""What each stage says of a customer and an offer in a month; its denominator is the stage before."""
+"""Whom each stage counts, after "those who"; its denominator is the stage before."""
 LEVEL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(STAGES, start=1)}
 """The byte of a unit: 0 is an offer that was never considered."""
 OF_OUTCOME: Final[Mapping[str, int]] = {kind: LEVEL[stage] for kind, stage in _OF_OUTCOME.items()}

@@ -7,7 +7,7 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
-from fairness.models import Search
+from fairness.models import CubeComparison, Search
 from tests.living_bank import LivingBank
 
 # What its address needs; "{decision}" and the like stand for what the living bank has.
@@ -18,6 +18,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "arm_draws": ("student", "plain"), "arm_change": ("student", "plain"), "arm_act": ("student", "plain", "pause"),
     "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
+    "fairness_drill": ("travel-plus", "region"), "fairness_counts": ("{comparison}",),
+    "fairness_history": ("card_offers",),
     "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",),
     "customer": ("{customer}",), "finding": ("{finding}",), "alternatives_search": ("{search}",),
 }  # fmt: skip
@@ -43,6 +45,7 @@ PAGES = tuple(sorted(_NAMES - NO_PAGE))
 def address(name: str, bank: LivingBank) -> str:
     held = {
         "change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0], "finding": bank.finding,
+        "comparison": CubeComparison.objects.values_list("pk", flat=True)[0],
         "search": Search.objects.values_list("pk", flat=True)[0],
     }  # fmt: skip
     arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]

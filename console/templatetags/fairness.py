@@ -1,0 +1,48 @@
+"""How the pages of fairness write ratios, logarithms and shares of counts; never a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import exp
+from typing import Any
+
+from django import template
+
+from console.templatetags.console import MINUS, NONE, percent
+
+register = template.Library()
+
+
+@register.filter
+def percent_of(part: float, whole: float) -> str:
+    """A part of a whole as per cent."""
+    return percent(part / whole if whole else None)
+
+
+@register.filter
+def signed_log(value: float | None) -> str:
+    """A natural logarithm with its sign and three digits."""
+    return NONE if value is None else f"{value:+.3f}".replace("-", MINUS)
+
+
+@register.filter
+def exponent(value: float | None) -> float | None:
+    """The ratio of which this is the natural logarithm."""
+    return None if value is None else exp(value)
+
+
+@register.filter
+def minus(whole: float, part: float) -> float:
+    return whole - part
+
+
+@register.filter
+def scientific(value: float) -> str:
+    """A difference of last bits: "0", or one digit and its power of ten."""
+    return f"{value:.0e}" if value else "0"
+
+
+@register.filter
+def unfavourable_of(rows: Sequence[Mapping[str, Any]], group: str) -> float | None:
+    """The ratio of the unfavourable rates of one group of a table."""
+    return next((one["row"].unfavourable_ratio for one in rows if one["row"].group == group), None)
