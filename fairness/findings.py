@@ -13,12 +13,10 @@ from django.db.models import Q, QuerySet
 
 from decisioning import rebuild
 from fairness.models import Finding, FindingEvent
-from offers import audit, roles, stopping
+from offers import audit, packs, roles, stopping
 from offers.approvals import NoReason, SelfApproval, WrongStatus
 
 Status = Finding.Status
-DAYS: Final[Mapping[str, int]] = {"high": 14, "medium": 30, "low": 90}
-"""Days to settle a finding by its severity, where no policy pack says otherwise."""
 MACHINE: Final = "candor"
 KINDS: Final[Mapping[str, str]] = {
     "parity": "a group falls behind", "drift": "a gap grows over months", "steering": "steered to a lesser product",
@@ -32,7 +30,7 @@ KINDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What a policy stops on a breach: `scope` is "arm", "offer" or "model"."""
+    """What a policy may stop on a breach: `scope` is "arm" or "model"."""
 
     scope: str
     target: str
@@ -40,28 +38,30 @@ class Pause:
 
 def breach(
     *, kind: str, subject: str, title: str, now: datetime, cause: str = "", evidence: Mapping[str, Any] | None = None,
-    severity: str = "medium", owner_role: str = roles.COMPLIANCE, days: int | None = None, pause: Pause | None = None,
+    severity: str = "medium", owner_role: str = "", pause: Pause | None = None,
 ) -> Finding:  # fmt: skip
     """Open a finding, or add to the one that is open on this kind and subject: the newest evidence counts, and what was
-    remedied is open again. `pause` stops something at once, which a policy says and a person resumes.
+    remedied is open again. Who answers for it and until when is what the packs in force say; `pause`, what caused it,
+    is stopped at once if they say so, and a person resumes it.
 
     Raises KeyError on an unknown kind.
     """
     KINDS[kind]
     told = dict(evidence or {})
+    monitors = packs.strictest(packs.live(now.date())).monitors
     with transaction.atomic():
         found = Finding.objects.select_for_update().exclude(status=Status.CLOSED).filter(kind=kind, subject=subject)
         finding = found.first()
         if finding is None:
-            due = (now + timedelta(days=DAYS[severity] if days is None else days)).date()
+            due = (now + timedelta(days=monitors.days_to_settle)).date()
             finding = Finding.objects.create(
                 kind=kind, subject=subject, title=title, cause=cause, severity=severity, evidence=told,
-                owner_role=owner_role, due_on=due, opened_at=now, last_seen_at=now,
+                owner_role=owner_role or monitors.owner, due_on=due, opened_at=now, last_seen_at=now,
             )  # fmt: skip
             _note(finding, MACHINE, "opened", {"cause": cause, "evidence": told}, now)
         else:
             _seen_again(finding, title, cause, severity, told, now)
-        if pause and finding.stop_id is None:
+        if pause and pause.scope == monitors.pause and finding.stop_id is None:
             _pause(finding, pause, now)
     return finding
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Final
 
+from decisioning.models import ModelVersion
 from fairness import findings
 from fairness.causes import waterfall
 from fairness.counts import GroupCounts
 from fairness.cube import drift, lines
 from fairness.cube.rollup import BOTH
+from fairness.findings import Pause
 from fairness.models import CubeComparison, Finding
 from fairness.thresholds import Verdict
 
@@ -43,7 +45,14 @@ def _failing(month: date, now: datetime) -> Iterator[Finding]:
             cause=cause, severity="high" if (worst.shortfall or 0) >= 100 else "medium", now=now,
             evidence={"month": month.isoformat(), "comparisons": {row.stage: row.query_hash for row in held},
                       "ratios": {row.stage: row.ratio for row in held}, "shortfall": worst.shortfall},
+            pause=_ranked_by(cause),
         )  # fmt: skip
+
+
+def _ranked_by(cause: str) -> Pause | None:
+    """The model, where the gap comes from how offers are ranked; a rule is nothing that a policy stops by itself."""
+    name = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).values_list("name", flat=True).first()
+    return Pause("model", name) if name and cause in ("scored", "selected") else None
 
 
 def _drifting(month: date, now: datetime) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from offers.models import Release as ReleaseRow
 from offers.types import AgeBand, Bands, Citation, Monitors, Notice, Pack, Release, Ruling
 
 SHIPPED: Final = Path(__file__).parent / "shipped_packs"
@@ -107,6 +108,13 @@ def approved(source: Source) -> tuple[Pack, ...]:
 def in_force(source: Source, on: date) -> tuple[Pack, ...]:
     """The packs in force on a day, wherever, by key; the strict default where a bank has none for that day."""
     return tuple(pack for pack in approved(source) if pack.in_force(on)) or (strict_default(),)
+
+
+def live(on: date) -> tuple[Pack, ...]:
+    """Those of the live release that are in force; only its packs are read, and not a catalogue of thousands of
+    offers."""
+    content = ReleaseRow.objects.order_by("-number").values_list("content__pack", flat=True).first()
+    return in_force({"pack": content or {}}, on)
 
 
 def for_place(source: Source, country: str, state: str, on: date) -> Pack:

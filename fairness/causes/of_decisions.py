@@ -14,6 +14,7 @@ from fairness.causes.logged import Logged
 from fairness.counts import GroupCounts
 from fairness.cube import lines
 from fairness.dataset import Groupings
+from fairness.findings import Pause
 from fairness.thresholds import Bands, Verdict
 
 
@@ -24,7 +25,7 @@ def nightly(now: datetime) -> int:
     kept = 0
     for kind, found in (
         (Kind.STEERING, _steering(seen, groupings, bands, now)),
-        (Kind.ARM, _exposure(seen, groupings, bands, now)),
+        (Kind.ARM, of_arms(seen, groupings, bands, now)),
         (Kind.AUDIENCE, _audience(seen.by_offer(), groupings, bands, now)),
         (Kind.EXPLORATION, _exploration(seen, groupings, bands, now)),
         (Kind.CAPS, _caps(seen, groupings, bands)),
@@ -49,7 +50,8 @@ def _steering(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -
             )  # fmt: skip
 
 
-def _exposure(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -> Iterator[Found]:
+def of_arms(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -> Iterator[Found]:
+    """The exposure of every group to every arm; a finding for each arm that is locked out of one."""
     for attribute, grouping in groupings.items():
         found = exposure.exposures(seen, grouping)
         locked = {(one.arm, one.group): one for one in exposure.locked_out(found, bands)}
@@ -63,7 +65,7 @@ def _exposure(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -
                 title=f"{alarm.arm} hardly ever meets {alarm.group}",
                 cause=f"Of {alarm.eligible:,} who could have seen it first, {alarm.rate:.1%} are expected to; of "
                 f"{alarm.most}, {alarm.most_rate:.1%}.",
-                evidence=asdict(alarm), severity="high", now=now,
+                evidence=asdict(alarm), severity="high", now=now, pause=Pause("arm", alarm.arm),
             )  # fmt: skip
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from fairness import thresholds
 from fairness.thresholds import Bands
-from offers.models import Release
+from offers import packs
 
 
 def in_force(on: date) -> Bands:
-    """Those of the live release; only its packs are read, and not a catalogue of thousands of offers."""
-    packs = Release.objects.order_by("-number").values_list("content__pack", flat=True).first()
-    return thresholds.bands_in_force({"pack": packs or {}}, on)
+    """Those of the live release."""
+    return packs.strictest(packs.live(on)).bands
 
 
 def last_day(month: date) -> date:

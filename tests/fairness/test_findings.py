@@ -11,11 +11,12 @@ from django.utils import timezone
 from fairness import findings
 from fairness.findings import Pause, Status
 from fairness.models import Finding, FindingEvent
-from offers import roles, stopping
+from offers import packs, roles, stopping
 from offers.approvals import NoReason, SelfApproval, WrongStatus
+from offers.catalog import Item
 from offers.models import AuditEvent, Stop
 from tests import bank
-from tests.factories import approve_content
+from tests.factories import approve_content, small_catalogue
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,13 @@ pytestmark = pytest.mark.django_db
 def opened(now: datetime, **given: Any) -> Finding:
     told = {"kind": "parity", "subject": "travel-plus by age", "title": "62 and over fall behind", "severity": "high"}
     return findings.breach(**(told | given), now=now)
+
+
+def pack(**monitors: Any) -> Item:
+    """A pack for everywhere that is in force for long, with other monitors."""
+    content = packs.shipped()[packs.STRICT]
+    changed = {**content, "effective_from": "2020-01-01", "monitors": {**content["monitors"], **monitors}}
+    return Item("pack", "ours", changed)
 
 
 def clara() -> User:
@@ -62,10 +70,14 @@ def test_what_is_seen_unchanged_every_night_fills_no_history() -> None:
     assert finding.history.count() == 1
 
 
-def test_the_time_to_settle_it_hangs_on_its_severity_or_on_the_policy() -> None:
+def test_who_answers_for_it_and_until_when_is_what_the_pack_in_force_says() -> None:
     now = timezone.now()
-    assert opened(now).due_on == (now + timedelta(days=findings.DAYS["high"])).date()
-    assert opened(now, subject="other", days=3).due_on == (now + timedelta(days=3)).date()
+    strict = packs.strict_default().monitors
+    finding = opened(now)
+    assert (finding.due_on, finding.owner_role) == ((now + timedelta(days=strict.days_to_settle)).date(), strict.owner)
+    approve_content([*small_catalogue(), pack(days_to_settle=3, owner=roles.MODEL_RISK)], now=now)
+    other = opened(now, subject="other")
+    assert (other.due_on, other.owner_role) == ((now + timedelta(days=3)).date(), roles.MODEL_RISK)
 
 
 def test_an_unknown_kind_is_refused() -> None:
@@ -148,7 +160,7 @@ def test_what_is_sent_back_is_open_and_its_reason_stands_in_the_history() -> Non
 
 def test_a_policy_pauses_an_arm_without_a_person_and_a_person_resumes_it() -> None:
     now = timezone.now()
-    approve_content(now=now)
+    approve_content([*small_catalogue(), pack(pause="arm")], now=now)
     finding = opened(now, pause=Pause("arm", "student/plain"))
     assert finding.stop is not None
     assert (finding.stop.target, finding.stop.stopped_by) == ("student/plain", None)
@@ -156,9 +168,15 @@ def test_a_policy_pauses_an_arm_without_a_person_and_a_person_resumes_it() -> No
     assert not Stop.objects.filter(resumed_at__isnull=True).exists()
 
 
+def test_what_the_policy_does_not_pause_runs_on() -> None:
+    now = timezone.now()
+    approve_content([*small_catalogue(), pack(pause="model")], now=now)
+    assert opened(now, pause=Pause("arm", "student/plain")).stop is None
+
+
 def test_what_is_stopped_already_or_gone_is_no_obstacle() -> None:
     now = timezone.now()
-    approve_content(now=now)
+    approve_content([*small_catalogue(), pack(pause="arm")], now=now)
     opened(now, pause=Pause("arm", "student/plain"))
     assert opened(now, subject="other", pause=Pause("arm", "student/plain")).stop is None
     assert opened(now, subject="third", pause=Pause("arm", "gone")).stop is None
