@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from fairness import tasks
 from fairness.evidence import candidate_content
+from fairness.model_inputs import require_lawful
 from offers import approvals, catalog, purposes
 from offers.catalog import Item
 from offers.models import ChangeRequest
@@ -25,7 +26,7 @@ def propose(
         change = catalog.draft(
             kind=kind, key=key, title=title, rationale=rationale, items=items, author=author, now=now
         )
-        purposes.checked(0, candidate_content(change))
+        require_lawful(change, purposes.checked(0, candidate_content(change)), now.date())
         approvals.submit(change.pk, author=author, now=now)
         transaction.on_commit(lambda: ask_for_evidence(change.pk))
     return change

@@ -29,6 +29,9 @@ ORIGINS: Final[Mapping[str, str]] = {
     "own_txn": "own records",
     "application": "application",
     "consumer_report": "consumer report",
+    "prescreen": "list of a credit bureau",
+    "affiliate": "affiliate",
+    "third_party": "third party",
     "session": "this session",
 }
 

@@ -14,7 +14,7 @@ AttributeType = Literal["number", "integer", "boolean", "category", "set"]
 Unit = Literal["points", "ratio", "currency", "count", "months", "days", "seconds", "score", "none"]
 Purpose = Literal["account_servicing", "marketing_own_data", "prescreen_firm_offer", "legal_requirement"]
 BasisClass = Literal["ok", "close_proxy", "age_special", "prohibited"]
-Source = Literal["own_txn", "application", "consumer_report", "session"]
+Source = Literal["own_txn", "application", "consumer_report", "prescreen", "affiliate", "third_party", "session"]
 Use = Literal["rule", "model", "arm", "boost", "shield"]
 Value = bool | int | float | str | frozenset[str]
 
@@ -66,6 +66,7 @@ class Attribute:
     `meaning` is a noun phrase that reads on in a sentence ("credit score" is at least 680). `statements` are the
     sentences for a boolean, when true and when false. `bounds` are the plausible values of a number, both included.
     `choices` is empty for a category with an open vocabulary. `default` is None where nothing may be assumed.
+    `jurisdictions` are the countries whose law the attribute's use rests on; empty where it rests on no country's.
     """
 
     name: str
@@ -81,6 +82,12 @@ class Attribute:
     bounds: tuple[float, float] | None = None
     statements: tuple[str, str] | None = None
     default: Value | None = None
+    jurisdictions: frozenset[str] = frozenset()
+
+    @property
+    def consent(self) -> Level:
+        """The personalisation that a customer must have granted before the attribute is read at all."""
+        return GROUPS[self.group].level
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,7 @@ _STATE_CODES = (
     "RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR VI"
 )
 STATES = tuple(_STATE_CODES.split())
+AMERICAN = frozenset({"US"})
 
 
 def _own(
@@ -207,11 +215,13 @@ def _own(
     choices: tuple[str, ...] = (),
     statements: tuple[str, str] | None = None,
     default: Value | None = None,
+    jurisdictions: frozenset[str] = frozenset(),
 ) -> Attribute:
     """Declare an attribute from the bank's own records, which is what most are."""
     return Attribute(
-        name, type_, meaning, unit, group, purpose, basis_class, source, uses, choices, bounds, statements, default
-    )
+        name, type_, meaning, unit, group, purpose, basis_class, source, uses, choices, bounds, statements, default,
+        jurisdictions,
+    )  # fmt: skip
 
 
 def _report(
@@ -222,11 +232,12 @@ def _report(
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
     statements: tuple[str, str] | None = None,
+    source: Source = "consumer_report",
 ) -> Attribute:
     """Declare a credit risk attribute from a consumer report: usable for a firm offer only (15 USC 1681b(c))."""
     return _own(
         "credit_risk", name, type_, meaning, unit, bounds,
-        source="consumer_report", purpose="prescreen_firm_offer", choices=choices, statements=statements,
+        source=source, purpose="prescreen_firm_offer", choices=choices, statements=statements,
     )  # fmt: skip
 
 
@@ -262,7 +273,8 @@ _DECLARED = (
     _own("credit_risk", "debt_to_income", "number", "debt to income", "ratio", _TIMES_LIMIT, source="application"),
     _report("credit_rating", "category", "credit rating", choices=("low", "medium", "high")),
     _own("credit_risk", "on_time_payment_rate_12m", "number", "on-time payment rate over 12 months", "ratio", _SHARE),
-    _report("competitor_inquiry_30d", "boolean", "inquiry of another lender in the last 30 days",
+    # A trigger that a bureau sells: prescreening by its nature.
+    _report("competitor_inquiry_30d", "boolean", "inquiry of another lender in the last 30 days", source="prescreen",
             statements=("another lender inquired in the last 30 days", "no other lender inquired in the last 30 days")),
     # What is computed from a consumer report is one in law.
     _report("risk_points", "integer", "financial risk points", "points", (0, 100)),
@@ -270,12 +282,12 @@ _DECLARED = (
 
     # Where a card may be sold is a matter of licences and law; where a customer lives also tells of origin.
     _own("account_state", "state", "category", "state of residence", basis_class="close_proxy", source="application",
-         purpose="legal_requirement", uses=RULE_ONLY, choices=STATES),
+         purpose="legal_requirement", uses=RULE_ONLY, choices=STATES, jurisdictions=AMERICAN),
     _own("account_state", "country", "category", "country of residence", source="application",
          purpose="legal_requirement", uses=RULE_ONLY),
     # 12 CFR 1026.51(b): under 21, a card needs independent means. The birth date stays in the vault.
     _own("account_state", "is_21_or_over", "boolean", "age 21 or over", basis_class="age_special", source="application",
-         purpose="legal_requirement", uses=RULE_ONLY,
+         purpose="legal_requirement", uses=RULE_ONLY, jurisdictions=AMERICAN,
          statements=("the customer is 21 or over", "the customer is under 21")),
     _own("account_state", "cards_held", "set", "cards held", purpose="account_servicing"),
     _own("account_state", "cards_held_count", "integer", "number of cards held", "count", (0, 100)),

@@ -173,7 +173,7 @@ def _attribute(
         "range": value_range(declared),
         "how": how(declared.name),
         "origin": ORIGINS[declared.source],
-        "from_report": declared.source == "consumer_report",
+        "from_report": declared.source in ("consumer_report", "prescreen"),
         "purpose": PURPOSES[declared.purpose],
         "warning": WARNINGS.get(declared.basis_class, ""),
         "basis": declared.basis_class,

@@ -1,0 +1,48 @@
+"""Whether a model may read what it reads: its inputs against the register and the packs in force; no customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from decisioning import runtime
+from decisioning.propensity.encoding import Encoder
+from offers import lawfulness, purposes
+from offers.catalog import InvalidContent, Item
+from offers.conditions.grammar import Fault
+from offers.lawfulness import Reading
+from offers.models import ChangeRequest
+from offers.register import ATTRIBUTES
+from offers.snapshot import items_of
+from offers.types import Release
+
+
+def require_lawful(change: ChangeRequest, release: Release, on: date) -> None:
+    """Raises InvalidContent with everything that speaks against a change in the release that it makes: what
+    offers.lawfulness finds, and each input of a model that it brings; UnreadableModel where that cannot be read."""
+    found = list(lawfulness.against(change, release, on))
+    for item in items_of(change.items):
+        if item.kind == "model" and item.content is not None:
+            found += _faults(item, release, on)
+    if found:
+        raise InvalidContent(found)
+
+
+def _faults(item: Item, release: Release, on: date) -> Iterator[Fault]:
+    assert item.content is not None
+    model = runtime.model(item.content["sha256"])
+    if model is not None:
+        yield from faults(model.encoder, f"/model/{item.key}/inputs", release, on)
+
+
+def faults(encoder: Encoder, path: str, release: Release, on: date) -> Iterator[Fault]:
+    """What speaks against the inputs of a model about the customer, each with its name in the path."""
+    ranked = purposes.competing(release)
+    names = [column.name for column in encoder.columns if column.source == "customer"]
+    yield from lawfulness.faults(
+        (Reading(name, "model", f"{path}/{name}", offers=ranked) for name in names), release, on
+    )
+    invited = [key for key in sorted(ranked) if release.offers[key].legal_basis not in purposes.LAWFUL]
+    for name in names if invited else ():
+        if name in ATTRIBUTES and ATTRIBUTES[name].purpose == purposes.REPORT:
+            yield purposes.Misuse("model", "", invited[0], name, f"inputs/{name}").fault
