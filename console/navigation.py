@@ -49,9 +49,14 @@ AREAS: Final = (
             ("Alternatives", "alternatives", "see:fairness"),
             ("Findings", "findings", "see:findings"),
             ("Decisions", "decisions", "see:decisions"),
+            ("Requests", "requests", "see:requests"),
             ("Audit trail", "audit", "see:audit"),
             ("Examiner pack", "examiner", "export:evidence"),
         ),
+    ),
+    (
+        "Models",
+        (("Inventory", "models", "see:models"), ("Overrides", "overrides", "see:models")),
     ),
     (
         "Data",

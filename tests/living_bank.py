@@ -22,10 +22,12 @@ from fairness.audit import ANY
 from fairness.audit_worker import AuditResult
 from fairness.counts import GroupCounts
 from fairness.cube import lines, record
-from fairness.models import CubeCount, CubeOffer, FairnessAudit
+from fairness.explanations import requests
+from fairness.governance import inventory, measurement, validation
+from fairness.models import Anchor, CubeCount, CubeOffer, FairnessAudit
 from offers import packs, roles
 from offers.catalog import Item
-from offers.models import ChangeRequest
+from offers.models import AuditEvent, ChangeRequest
 from tests import factories
 
 PASSWORD = "correct horse battery staple"
@@ -68,7 +70,29 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         cause="eligible", evidence={"ratio": 0.7, "shortfall": 41}, now=now,
     )  # fmt: skip
     _search(people[roles.COMPLIANCE], now)
+    _model(people, now)
+    _request(made[0], people[roles.COMPLIANCE], now)
     return LivingBank(people, [name for name in names if name], made, change, found.pk)
+
+
+def _request(decision: UUID, officer: User, now: datetime) -> None:
+    """A customer asks for a person, and should have been answered yesterday."""
+    requests.open_request(
+        kind="human_review", customer=decision_log.get(decision).customer_id, question="I think this is wrong.",
+        by=officer, now=now, decision=decision, received_at=now - timedelta(days=31),
+    )  # fmt: skip
+
+
+def _model(people: dict[str, User], now: datetime) -> None:
+    """A challenger that is documented, measured and being validated; and the head of the trail, anchored."""
+    name = factories.make_model("spare", "spend_share_travel").name
+    stated = inventory.Statement({"owner": "Head of cards"}, "The owner is named.")
+    inventory.revise(name, stated, author=people[roles.RISK_AUTHOR], now=now)
+    measurement.measure(name, now)
+    validation.begin(name, validator=people[roles.MODEL_RISK], now=now)
+    place = {"where": "file", "target": "anchors.jsonl", "ok": True, "message": ""}
+    head = AuditEvent.objects.latest("sequence")
+    Anchor.objects.create(sequence=head.sequence, hash=head.hash, made_at=now, published=[place])
 
 
 def _search(author: User, now: datetime) -> None:

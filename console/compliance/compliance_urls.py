@@ -2,7 +2,20 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from console.views import alternatives, examiner, fairness, fairness_drill, fairness_history, findings, packs
+from console.views import (
+    alternatives,
+    examiner,
+    explanations,
+    fairness,
+    fairness_drill,
+    fairness_history,
+    findings,
+    models,
+    packs,
+    requests,
+    validations,
+    why_not,
+)
 
 compliance: list[URLPattern | URLResolver] = [
     # The state of fairness, and a file of anybody's decisions.
@@ -38,7 +51,36 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/packs/<slug:key>/", packs.detail, name="pack"),
     path("fairness/packs/<slug:key>/edit/", packs.edit, name="pack_edit"),
     # Models: inventory, validation.
+    path("models/", models.index, name="models"),
+    path("overrides/", models.overrides, name="overrides"),
+    path("models/<str:name>/", models.detail, name="model"),
+    path("models/<str:name>/edit/", models.edit, name="model_edit"),
+    path("models/<str:name>/measure/", models.measure, name="model_measure"),
+    path("models/<str:name>/card.pdf", models.card_pdf, name="model_card_pdf"),
+    path("models/<str:name>/card.json", models.card_json, name="model_card_json"),
+    path("models/<str:name>/validation/", validations.index, name="validation"),
+    path("models/<str:name>/validation/begin/", validations.begin, name="validation_begin"),
+    path("models/<str:name>/validation/<int:validation_id>/write/", validations.write, name="validation_write"),
+    path(
+        "models/<str:name>/validation/<int:validation_id>/countersign/",
+        validations.countersign,
+        name="validation_countersign",
+    ),
     # Explanations and requests.
+    path("decisions/<uuid:decision_id>/letter/", explanations.as_letter, name="decision_letter"),
+    path("decisions/<uuid:decision_id>/letter/pdf/", explanations.letter_pdf, name="decision_letter_pdf"),
+    path("decisions/<uuid:decision_id>/for/<slug:audience>/", explanations.detail, name="decision_explanation"),
+    path("decisions/<uuid:decision_id>/for/<slug:audience>/pdf/", explanations.as_pdf, name="decision_explanation_pdf"),
+    path(
+        "decisions/<uuid:decision_id>/for/<slug:audience>/json/", explanations.as_json, name="decision_explanation_json"
+    ),
+    path("customers/<str:external_id>/why-not/", why_not.index, name="why_not"),
+    path("requests/", requests.index, name="requests"),
+    path("requests/new/", requests.new, name="request_new"),
+    path("requests/<int:request_id>/", requests.detail, name="request"),
+    path("requests/<int:request_id>/take/", requests.take, name="request_take"),
+    path("requests/<int:request_id>/close/", requests.close, name="request_close"),
+    path("requests/<int:request_id>/refuse/", requests.refuse, name="request_refuse"),
     # Examiner pack.
     path("examiner/", examiner.index, name="examiner"),
     path("examiner/make/", examiner.make, name="examiner_make"),

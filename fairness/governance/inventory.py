@@ -48,12 +48,12 @@ class Statement:
 
 
 def newest(name: str) -> ModelRecord | None:
-    return ModelRecord.objects.filter(model=name).first()
+    return ModelRecord.objects.filter(model__name=name).first()
 
 
 def history(name: str) -> list[ModelRecord]:
     """Every version of the row, the newest first."""
-    return list(ModelRecord.objects.filter(model=name).select_related("author", "developer"))
+    return list(ModelRecord.objects.filter(model__name=name).select_related("author", "developer"))
 
 
 def keep(name: str, now: datetime) -> ModelRecord:
@@ -61,6 +61,9 @@ def keep(name: str, now: datetime) -> ModelRecord:
 
     Raises ModelVersion.DoesNotExist.
     """
+    found = newest(name)
+    if found is not None:
+        return found
     with transaction.atomic():
         ModelVersion.objects.select_for_update().only("id").get(name=name)
         return newest(name) or _first(name, now)

@@ -58,7 +58,7 @@ class Measured:
 
 
 def newest(name: str) -> ModelMeasurement | None:
-    return ModelMeasurement.objects.filter(model=name).first()
+    return ModelMeasurement.objects.filter(model__name=name).first()
 
 
 def measure(name: str, now: datetime, *, again: bool = False) -> ModelMeasurement:

@@ -34,7 +34,7 @@ def require(name: str, now: datetime) -> None:
 def _unvalidated(row: ModelRecord, now: datetime) -> list[str]:
     if row.tier != 1:
         return []
-    last = ModelValidation.objects.filter(model=row.model_id, signed_at__isnull=False).first()
+    last = ModelValidation.objects.filter(model__name=row.model_id, signed_at__isnull=False).first()
     if last is None or last.conclusion not in _GOOD:
         return ["it is of tier 1 and no validation approves it"]
     if last.countersigned_by_id is None:

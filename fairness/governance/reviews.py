@@ -79,7 +79,9 @@ def calendar(model: ModelVersion, record: ModelRecord, now: datetime) -> Due | N
 
 
 def _dates(name: str, tier: int) -> Iterator[tuple[date, str]]:
-    last = ModelValidation.objects.filter(model=name, signed_at__isnull=False).exclude(conclusion="rejected").first()
+    last = (
+        ModelValidation.objects.filter(model__name=name, signed_at__isnull=False).exclude(conclusion="rejected").first()
+    )
     live = went_live(name)
     if last is not None and last.valid_until is not None:
         yield last.valid_until, "its validation ends"
@@ -88,7 +90,7 @@ def _dates(name: str, tier: int) -> Iterator[tuple[date, str]]:
             months_after(live.published_at.date(), fields.PERIODS[tier]),
             f"{fields.PERIODS[tier]} months after it went live",
         )
-    for trigger in ReviewTrigger.objects.filter(model=name, settled_by__isnull=True):
+    for trigger in ReviewTrigger.objects.filter(model__name=name, settled_by__isnull=True):
         yield trigger.seen_at.date(), KINDS[trigger.kind]
 
 
@@ -131,13 +133,14 @@ def _complaints(start: datetime, end: datetime) -> int:
 
 def _call(name: str, kind: str, detail: dict[str, Any], now: datetime) -> None:
     """Once for each kind, until a validation answers it; and not again for what the last validation looked at."""
-    answered = ReviewTrigger.objects.filter(model=name, kind=kind, settled_by__isnull=False, detail=detail).exists()
+    answered = ReviewTrigger.objects.filter(
+        model__name=name, kind=kind, settled_by__isnull=False, detail=detail
+    ).exists()
     if answered:
         return
     with transaction.atomic():
-        ReviewTrigger.objects.get_or_create(
-            model_id=name, kind=kind, settled_by=None, defaults={"detail": detail, "seen_at": now}
-        )
+        if not ReviewTrigger.objects.filter(model__name=name, kind=kind, settled_by__isnull=True).exists():
+            ReviewTrigger.objects.create(model_id=name, kind=kind, detail=detail, seen_at=now)
         findings.breach(
             kind="model", subject=f"model {name}: {kind}", title=f"Model {name} needs a review: {KINDS[kind]}",
             evidence=detail, owner_role=roles.MODEL_RISK, now=now,

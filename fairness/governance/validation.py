@@ -92,7 +92,7 @@ def sign(validation_id: int, *, by: User, now: datetime) -> ModelValidation:
         made.signed_at, made.valid_until = now, months_after(now.date(), fields.PERIODS[record.tier])
         made.save()
         if made.conclusion != Conclusion.REJECTED:
-            ReviewTrigger.objects.filter(model=made.model_id, settled_by__isnull=True).update(settled_by=made)
+            ReviewTrigger.objects.filter(model__name=made.model_id, settled_by__isnull=True).update(settled_by=made)
         _record(made, "signed", by, now)
     return made
 

@@ -152,7 +152,7 @@ def test_a_webhook_and_a_mail_get_the_head_too(hook: str) -> None:
         ("file", True), ("e-mail", True), ("webhook", True)
     ]  # fmt: skip
     assert Hook.taken[0]["hash"] == anchor.hash
-    assert json.loads(mail.outbox[0].body)["hash"] == anchor.hash
+    assert json.loads(str(mail.outbox[0].body))["hash"] == anchor.hash
     assert "secret" not in json.dumps(anchor.published)
 
 

@@ -158,7 +158,7 @@ def test_the_tables_hold_what_the_pages_count(bank: LivingBank) -> None:
         assert [row["hash"] for row in trail] == list(
             AuditEvent.objects.order_by("sequence").values_list("hash", flat=True)
         )
-        assert [row["model"] for row in table(packed, "models")] == ["challenger"]
+        assert [row["model"] for row in table(packed, "models")] == ["spare", "challenger"]
         manifest = json.loads(packed.read("manifest.json"))
         assert manifest["files"]["tables/decisions.csv"]["rows"] == len(decisions)
         assert packed.read("summary.pdf").startswith(b"%PDF")

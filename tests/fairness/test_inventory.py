@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, IntegrityError, connections, transaction
-from psycopg.types.json import Jsonb
 
 from decisioning.models import ModelVersion
 from fairness import evidence, gate
@@ -173,7 +172,7 @@ def test_sql_makes_no_release_of_a_model_that_is_not_ready(name: str) -> None:
             cursor.execute(
                 "INSERT INTO offers_release (number, content, content_hash, change_id, evidence_id, published_at)"
                 " VALUES (%s, %s, %s, %s, %s, %s)",
-                [live.number + 1, Jsonb(content), digest, change.pk, found.pk, NOW],
+                [live.number + 1, canonical.dumps(content).decode(), digest, change.pk, found.pk, NOW],
             )
         return str(refusal.value)
 

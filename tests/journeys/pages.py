@@ -7,7 +7,7 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
-from fairness.models import CubeComparison, Search
+from fairness.models import CubeComparison, CustomerRequest, Search
 from tests.living_bank import LivingBank
 
 # What its address needs; "{decision}" and the like stand for what the living bank has.
@@ -20,10 +20,16 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
     "fairness_drill": ("travel-plus", "region"), "fairness_counts": ("{comparison}",),
     "fairness_history": ("card_offers",),
+    "decision_explanation": ("{decision}", "examiner"), "decision_letter": ("{decision}",), "request": ("{request}",),
+    "why_not": ("{customer}",),
     "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",),
-    "customer": ("{customer}",), "finding": ("{finding}",), "alternatives_search": ("{search}",),
+    "customer": ("{customer}",), "finding": ("{finding}",), "model": ("spare",),
+    "model_edit": ("spare",), "validation": ("spare",), "alternatives_search": ("{search}",),
 }  # fmt: skip
-QUERIES = {"offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1"}
+QUERIES = {
+    "offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1",
+    "why_not": "?offer=travel-plus",
+}  # fmt: skip
 # Not opened by itself: only posted to, a redirect, a fragment of a page, a file, or a step of a form.
 NO_PAGE = frozenset(
     {
@@ -33,8 +39,11 @@ NO_PAGE = frozenset(
         "review_discuss", "review_break_glass", "review_reopen", "review_justify", "review_submit", "review_withdraw",
         "review_cancel", "finding_assign", "finding_remedy", "finding_close", "finding_send_back",
         "release_import", "release_files", "release_roll_back", "stop_make", "stop_resume", "fairness_audit",
+        "decision_explanation_pdf", "decision_explanation_json", "decision_letter_pdf", "request_take", "request_close",
+        "request_refuse",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
-        "examiner_make", "examiner_download", "alternatives_waive", "alternatives_progress", "alternatives_run",
+        "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
+        "validation_begin", "validation_write", "validation_countersign", "alternatives_waive", "alternatives_progress", "alternatives_run",
         "alternatives_decide", "alternatives_sign", "alternatives_propose", "alternatives_table", "alternatives_paper",
     }
 )  # fmt: skip
@@ -46,6 +55,7 @@ def address(name: str, bank: LivingBank) -> str:
     held = {
         "change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0], "finding": bank.finding,
         "comparison": CubeComparison.objects.values_list("pk", flat=True)[0],
+        "request": CustomerRequest.objects.values_list("pk", flat=True)[0],
         "search": Search.objects.values_list("pk", flat=True)[0],
     }  # fmt: skip
     arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]

@@ -11,9 +11,10 @@ from xml.sax.saxutils import escape
 
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from fairness.explanations.pdf import fonts
 from fairness.governance.examiner import tables
 from fairness.governance.examiner.scope import Scope
 
@@ -35,9 +36,12 @@ def pdf(scope: Scope, counted: Mapping[str, int], chain: Mapping[str, Any], by: 
 
 
 def _text(text: object, style: str = "BodyText") -> Paragraph:
-    # The built-in fonts have Latin letters alone; the tables and records hold every name as it is.
-    latin = str(text).encode("cp1252", "replace").decode("cp1252")
-    return Paragraph(escape(latin if len(latin) <= _LONGEST else f"{latin[:_LONGEST]} ..."), _STYLES[style])
+    regular, bold = fonts()
+    given = _STYLES[style]
+    face = bold if given.name in ("Title", "Heading2") else regular
+    words = str(text)
+    shown = words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
+    return Paragraph(escape(shown), ParagraphStyle(style, given, fontName=face, fontSize=min(given.fontSize, 16)))
 
 
 def _grid(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Flowable:

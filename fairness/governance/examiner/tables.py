@@ -184,7 +184,7 @@ def trail(scope: Scope) -> QuerySet[AuditEvent]:
 def models(scope: Scope) -> Iterator[Row]:
     """The inventory as it stood at the end of the period."""
     for model in ModelVersion.objects.filter(trained_at__lt=scope.end).defer("content").order_by("pk"):
-        row = ModelRecord.objects.filter(model=model.name, at__lt=scope.end).select_related("developer").first()
+        row = ModelRecord.objects.filter(model__name=model.name, at__lt=scope.end).select_related("developer").first()
         content = row.content if row else {}
         yield (
             model.name, model.sha256, model.status, model.trained_at, row.version if row else None,
