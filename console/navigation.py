@@ -55,10 +55,6 @@ AREAS: Final = (
         ),
     ),
     (
-        "Models",
-        (("Inventory", "models", "see:models"), ("Overrides", "overrides", "see:models")),
-    ),
-    (
         "Data",
         (
             ("Features", "features", "see:features"),

@@ -97,6 +97,7 @@ pages: list[URLPattern | URLResolver] = [
 # The REST contract under /api/v1, from decisioning.api and fairness.api; /healthz, /readyz and /metrics at the root.
 rest: list[URLPattern | URLResolver] = [
     path("", include("decisioning.api.health")),
+    path("api/v1/", include(("fairness.api.urls", "fairness_api"))),
     path("api/v1/", include(("decisioning.api.urls", "api"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),

@@ -285,21 +285,30 @@ def _presentations(row: DecisionRow) -> list[dict[str, Any]]:
 
 def timings(row: DecisionRow) -> dict[str, int]:
     """Microseconds of each stage, measured by running the cascade again now."""
-    return {name: took for name, took, _ in _again(row, runtime.plan(row.release), None)}
+    return {name: took for name, took, _ in _stages(_begun(row, None))}
 
 
 def case(row: DecisionRow, posterior: Posterior | None = None) -> Case:
     """The working state at the end of the cascade, run again from the record: what the ranking was made of.
     `posterior`, if given, is the one at the row's position. Raises NoRelease."""
-    *_, (_, _, last) = _again(row, runtime.plan(row.release), posterior)
+    return ended(_begun(row, posterior))
+
+
+def ended(state: Case) -> Case:
+    """The same after every stage that it comes to."""
+    *_, (_, _, last) = _stages(state)
     return last
 
 
-def _again(row: DecisionRow, plan: Plan, posterior: Posterior | None) -> Iterator[tuple[str, int, Case]]:
-    """Each stage that was run, with the microseconds that it takes now, and the case after it."""
+def _begun(row: DecisionRow, posterior: Posterior | None) -> Case:
     request, known = decision_log.inputs(row)
+    plan = runtime.plan(row.release)
     beliefs = complete(posterior or reward_log.rebuilt(row.posterior), plan)
-    state = Case(request, known, plan, beliefs, identity.draw_key(row.id), live=[True] * len(plan.offers))
+    return Case(request, known, plan, beliefs, identity.draw_key(row.id), live=[True] * len(plan.offers))
+
+
+def _stages(state: Case) -> Iterator[tuple[str, int, Case]]:
+    """Each stage that is run, with the microseconds that it takes now, and the case after it."""
     for name, stage in CASCADE:
         started = time.perf_counter_ns()
         stage(state)

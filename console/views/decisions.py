@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,8 +18,9 @@ from django.views.decorators.http import require_POST
 from console.access import SignedInRequest, allowed
 from console.paging import paged
 from console.trace import trace
+from console.views import explanations
 from console.whole_number import whole_number
-from decisioning import activity, decision_log, replay, runtime
+from decisioning import activity, replay, runtime
 from decisioning.explanation import explain
 from decisioning.models import Customer, Outcome
 from decisioning.models import Decision as DecisionRow
@@ -117,15 +118,17 @@ def _listed(rows: list[DecisionRow]) -> list[dict[str, Any]]:
 
 @allowed("see:decisions")
 def detail(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
-    row = _found(decision_id)
+    row = explanations.found(decision_id)
     customer = Customer.objects.filter(id=row.customer_id).values_list("external_id", flat=True).first()
     return render(
         request,
         "decisions/detail.html",
         {
             **_explained(row, customer),
+            "tabs": explanations.tabs(row, "trace"),
             "may_replay": roles.may(request.user, "replay"),
-            "replay": None,
+            # Who opens a decision wants to know whether it is what was decided: no click for that.
+            "replay": _replayed(row),
         },
     )
 
@@ -144,28 +147,25 @@ def _explained(row: DecisionRow, customer: str | None) -> dict[str, Any]:
 @allowed("replay")
 def run_replay(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
     """Decide again from the record and compare; the fragment for htmx, the whole page without JavaScript."""
-    row = _found(decision_id)
+    row = explanations.found(decision_id)
+    result = _replayed(row)
+    customer = Customer.objects.filter(id=row.customer_id).values_list("external_id", flat=True).first()
+    if request.htmx:
+        fragment = {"decision": _decision(row, customer), "replay": result}
+        return render(request, "decisions/replay.html", fragment)
+    page = {"tabs": explanations.tabs(row, "trace"), "may_replay": True, "replay": result}
+    return render(request, "decisions/detail.html", {**_explained(row, customer), **page})
+
+
+def _replayed(row: DecisionRow) -> dict[str, Any]:
     again = replay.replay(row)
-    result = {
+    return {
         "identical": again.identical,
         "intact": again.intact,
         "at": timezone.now(),
         "machine": again.machine,
         "differences": [{"path": path, "recorded": old, "again": new} for path, old, new in again.differences],
     }
-    customer = Customer.objects.filter(id=row.customer_id).values_list("external_id", flat=True).first()
-    if request.htmx:
-        fragment = {"decision": _decision(row, customer), "replay": result}
-        return render(request, "decisions/replay.html", fragment)
-    page = {**_explained(row, customer), "may_replay": True, "replay": result}
-    return render(request, "decisions/detail.html", page)
-
-
-def _found(decision_id: UUID) -> DecisionRow:
-    try:
-        return decision_log.get(decision_id)
-    except decision_log.UnknownDecision as missing:
-        raise Http404(f"There is no decision {decision_id}.") from missing
 
 
 def _decision(row: DecisionRow, customer: str | None) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""The answer to a customer who asks why: the customer's blocks as a letter in short sentences, with the notices that
+the law of the place asks for; it says nothing that the customer's page does not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from decisioning.models import Decision as DecisionRow
+from fairness.explanations import handling, outcome, score
+from fairness.explanations.block import Block
+from fairness.explanations.record import Record
+from offers.types import Pack
+
+_RIGHTS: Final = (
+    "You can ask a person to look at this decision.",
+    "You can ask us to correct what we know about you.",
+    "You can tell us at any time that you want no more offers. We then stop.",
+)
+_HOW: Final = (
+    "A computer compared the cards that you may have.",
+    "It used what we know from your accounts with us, and what you told us.",
+)
+_UNPROTECTED: Final = "It did not use any protected characteristic."
+
+
+def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
+    """In the form of fairness.explanations.page.build, so that page and PDF show both alike. Raises NoRelease."""
+    record = Record(row, now)
+    shown, others, reasons = (
+        part(record, "customer") for part in (outcome.outcome, outcome.alternatives, score.score)
+    )  # fmt: skip
+    cards = tuple(f"{name}: {why}" for name, why in others.table.rows) if others.table else ()
+    blocks = [
+        Block(0, "shown", "Dear customer", ("You asked us why you were shown what you saw.", *shown.sentences)),
+        *([Block(0, "how", "How it was chosen", _how(record))] if record.first else []),
+        Block(0, "reasons", "What counted", reasons.sentences),
+        *([Block(0, "others", others.title, cards)] if cards else []),
+        Block(0, "rights", "What you can do", _RIGHTS),
+        *_notices(record.pack),
+    ]
+    return {
+        "audience": "customer",
+        "decision_id": str(row.id),
+        "made_at": row.made_at.isoformat(),
+        "explained_at": now.isoformat(),
+        "title": "Why you were shown this" if record.first else "Why you were shown no offer",
+        "blocks": [block.to_json() for block in blocks],
+        "footer": f"{now:%-d %B %Y}. Our reference: {row.id}.",
+    }
+
+
+def _how(record: Record) -> tuple[str, ...]:
+    """What may truly be said of this release and this decision."""
+    unprotected = [] if handling.protected_inputs(record.of.plan) else [_UNPROTECTED]
+    by_chance = ["Chance had a small part in it, so that we learn which cards people like."]
+    return (*_HOW, *unprotected, *(by_chance if record.learning_share else []))
+
+
+def _notices(pack: Pack) -> list[Block]:
+    """The texts that counsel approved for the place, each with its source."""
+    if not pack.notices:
+        return []
+    texts = tuple(f"{notice.text} ({notice.citation.text}, text {notice.version})" for notice in pack.notices)
+    data = {"pack": pack.key, "notices": [[notice.template, notice.version] for notice in pack.notices]}
+    return [Block(0, "notices", "What the law gives you", texts, data=data)]
