@@ -55,6 +55,10 @@ AREAS: Final = (
         ),
     ),
     (
+        "Models",
+        (("Inventory", "models", "see:models"), ("Overrides", "overrides", "see:models")),
+    ),
+    (
         "Data",
         (
             ("Features", "features", "see:features"),

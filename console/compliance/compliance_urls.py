@@ -10,8 +10,10 @@ from console.views import (
     fairness_drill,
     fairness_history,
     findings,
+    models,
     packs,
     requests,
+    validations,
     why_not,
 )
 
@@ -49,6 +51,21 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/packs/<slug:key>/", packs.detail, name="pack"),
     path("fairness/packs/<slug:key>/edit/", packs.edit, name="pack_edit"),
     # Models: inventory, validation.
+    path("models/", models.index, name="models"),
+    path("overrides/", models.overrides, name="overrides"),
+    path("models/<str:name>/", models.detail, name="model"),
+    path("models/<str:name>/edit/", models.edit, name="model_edit"),
+    path("models/<str:name>/measure/", models.measure, name="model_measure"),
+    path("models/<str:name>/card.pdf", models.card_pdf, name="model_card_pdf"),
+    path("models/<str:name>/card.json", models.card_json, name="model_card_json"),
+    path("models/<str:name>/validation/", validations.index, name="validation"),
+    path("models/<str:name>/validation/begin/", validations.begin, name="validation_begin"),
+    path("models/<str:name>/validation/<int:validation_id>/write/", validations.write, name="validation_write"),
+    path(
+        "models/<str:name>/validation/<int:validation_id>/countersign/",
+        validations.countersign,
+        name="validation_countersign",
+    ),
     # Explanations and requests.
     path("decisions/<uuid:decision_id>/letter/", explanations.as_letter, name="decision_letter"),
     path("decisions/<uuid:decision_id>/letter/pdf/", explanations.letter_pdf, name="decision_letter_pdf"),
