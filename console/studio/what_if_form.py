@@ -20,6 +20,7 @@ _NO_CAP: Final = 10.0  # the highest cap that the schema knows, which no boost e
 _PLACES: Final = 9  # of the finest step of a slider
 _MOST: Final = 1e9  # a number that a slider can stand at
 _EXACT: Final = 2**53  # below it every whole number is a float of its own
+_SIGNS: Final = {"<=": "≤", ">=": "≥"}
 _SHARES: Final = ("min_share", "max_share")
 _CAPS: Final = ("decisions_per_day", "decisions_per_week", "same_offer_per_week")
 
@@ -31,13 +32,15 @@ class Range(forms.NumberInput):
     template_name = "django/forms/widgets/number.html"
 
 
-def _slider(low: float, high: float, step: str, *, label: str, help_text: str = "") -> forms.FloatField:
+def _slider(
+    low: float, high: float, step: str, *, label: str, help_text: str = "", share: bool = False
+) -> forms.FloatField:
     """`low` and `high` are the schema's own bounds. How finely it moves is no validation: what is live may lie between
-    two steps."""
+    two steps. A `share` reads as per cent beside it."""
     field = forms.FloatField(
         label=label, min_value=low, max_value=high, required=False, widget=Range, help_text=help_text
     )  # fmt: skip
-    field.widget.attrs["step"] = step
+    field.widget.attrs |= {"step": step} | ({"data-share": ""} if share else {})
     return field
 
 
@@ -52,17 +55,25 @@ class WhatIfForm(forms.Form):
     """Unbound it stands at the live release; what was typed for another offer, arm or clause than is chosen now does
     not count, which the hidden fields tell."""
 
-    propensity_weight = _slider(0, 1, "0.05", label="Weight of the propensity", help_text="The rest is the bandit's.")
-    value_exponent = _slider(0, 2, "0.1", label="Weight of an offer's value", help_text="0 ranks by interest alone.")
+    propensity_weight = _slider(
+        0, 1, "0.05", label="Weight of the propensity", help_text="The rest is the bandit's.", share=True
+    )
+    value_exponent = _slider(
+        0,
+        2,
+        "0.1",
+        label="Weight of an offer's value",
+        help_text="0 ranks by response alone, 1 by response times value.",
+    )
     boost_cap = _slider(1, _NO_CAP, "0.1", label="Boosts together at most", help_text="At 10 there is no cap.")
-    decisions_per_day = _cap("Offers a customer and day", 20)
-    decisions_per_week = _cap("Offers a customer and week", 60)
-    same_offer_per_week = _cap("The same offer a week", 30)
+    decisions_per_day = _cap("Offers to one customer a day", 20)
+    decisions_per_week = _cap("Offers to one customer a week", 60)
+    same_offer_per_week = _cap("The same offer to one customer a week", 30)
     offer = forms.ChoiceField(label="Offer", required=False)
     offer_value = forms.FloatField(label="Its value to the bank", min_value=0, max_value=100_000, required=False)
     arm = forms.ChoiceField(label="Arm", required=False)
-    min_share = _slider(0, 1, "0.01", label="At least this share of decisions")
-    max_share = _slider(0, 1, "0.01", label="At most this share")
+    min_share = _slider(0, 1, "0.01", label="At least this share of decisions", share=True)
+    max_share = _slider(0, 1, "0.01", label="At most this share of decisions", share=True)
     rule = forms.ChoiceField(label="Rule and limit", required=False)
     threshold = forms.FloatField(label="Its limit", required=False)
     of_offer = forms.CharField(widget=forms.HiddenInput, required=False)
@@ -111,6 +122,10 @@ class WhatIfForm(forms.Form):
             assert isinstance(field, forms.ChoiceField)
             field.choices = listed
             field.widget.attrs |= {"data-lever": name}
+
+    def faults(self) -> list[str]:
+        """What is wrong with the levers, each with the name of its lever."""
+        return [f"{self[name].label}: {fault}" for name, faults in self.errors.items() for fault in faults]
 
     def items(self) -> list[Item]:
         """What differs from the live release, as whole catalogue items; nothing where nothing was moved."""
@@ -220,4 +235,4 @@ def _condition(value: Mapping[str, Any]) -> Condition:
 def _limit_words(content: Content, key: str, clause: Clause) -> str:
     declared = ATTRIBUTES[clause.attribute]
     title = content["rule"][key.partition(" ")[0]]["title"]
-    return f"{title}: {declared.meaning} {clause.op} {measured(clause.value, declared.unit)}"
+    return f"{title}: {declared.meaning} {_SIGNS.get(clause.op, clause.op)} {measured(clause.value, declared.unit)}"

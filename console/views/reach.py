@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from console.access import SignedInRequest, allowed
 from console.engine import engine
 from console.templatetags.console import amount, words
+from console.whole_number import whole_number
 from console.wording import measured
 from decisioning import activity, impact
 from decisioning.impact import Funnel, Kept, Looser, Step
@@ -49,28 +50,38 @@ _CONTACT: Final = {
 @allowed("see:reach")
 def index(request: SignedInRequest) -> HttpResponse:
     report = UnservedReport.objects.first()
-    job = Job.objects.filter(kind=UNSERVED).first()
+    job = _newest_job()
+    asked_after = whole_number(request.GET.get("after", ""))
     return render(
         request,
         "reach/index.html",
         {
             "report": _report(report) if report else None,
             "running": job is not None and job.status == Job.Status.RUNNING,
+            "waiting": asked_after is not None and (job.pk if job else 0) <= asked_after,
             "failed": job.message if job is not None and job.status == Job.Status.FAILED else "",
             "may_propose": roles.may(request.user, "propose:offer"),
         },
     )
 
 
+def _newest_job() -> Job | None:
+    return Job.objects.filter(kind=UNSERVED).first()
+
+
 @require_POST
 @allowed("see:reach")
 def compute(request: SignedInRequest) -> HttpResponse:
+    """Ask for it, and for a page that waits until the worker has begun: nothing runs yet when this answers."""
+    job = _newest_job()
+    if job is not None and job.status == Job.Status.RUNNING:
+        return redirect("reach")
     try:
         find_unserved.delay()
-        messages.info(request, "It is being computed; the page shows it in a moment.")
     except OperationalError:
         messages.error(request, "The queue does not answer, so nothing is being computed. Try again in a moment.")
-    return redirect("reach")
+        return redirect("reach")
+    return redirect(f"{reverse('reach')}?after={job.pk if job else 0}")
 
 
 def _report(row: UnservedReport) -> dict[str, Any]:
@@ -180,7 +191,7 @@ def _step(step: Step, plan: Plan, kept: Kept) -> dict[str, Any]:
     return {
         "name": _named(step, plan),
         "rule": step.name if step.kind == "rule" else "",
-        "code": plan.release.rules[step.name].reason_code if step.kind == "rule" else step.name,
+        "code": plan.release.rules[step.name].reason_code if step.kind == "rule" else "",
         "ended": kept.scaled(step.ended),
         "left": kept.scaled(step.left),
         "share": step.left / len(kept.people) if len(kept.people) else 0.0,

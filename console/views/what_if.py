@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -23,6 +24,7 @@ from offers.catalog import InvalidContent, Item
 from offers.models import Release
 
 SCALE = (0.4, 1.4)  # of impact ratios, as on the review page
+TYPED = ("title", "rationale")  # of the proposal, kept while the levers move
 
 
 @allowed("see:reach")
@@ -42,7 +44,8 @@ def index(request: SignedInRequest) -> HttpResponse:
             "stale": stale,
             "parity_scale": SCALE,
             "parity_line": thresholds.DEFAULT.fail_ratio,
-            **_effect(request, items, form.is_valid()),
+            **{name: request.GET.get(name, "") for name in TYPED},
+            **_effect(request, items, form),
         },
     )
 
@@ -52,10 +55,11 @@ def _stale(filled_from: str | None, live: Release) -> bool:
     return filled_from is not None and filled_from != str(live.number)
 
 
-def _effect(request: SignedInRequest, items: Sequence[Item], valid: bool) -> dict[str, Any]:
+def _effect(request: SignedInRequest, items: Sequence[Item], form: WhatIfForm) -> dict[str, Any]:
     """What stands beside the levers: the effect, or what is wrong with them."""
-    context: dict[str, Any] = {"items": items, "forbidden": _forbidden(request, items), "effect": None, "faults": []}
-    if not valid:
+    context: dict[str, Any] = {"items": items, "forbidden": _forbidden(request, items), "effect": None}
+    context["faults"] = form.faults()
+    if context["faults"]:
         return context
     try:
         context["effect"] = _shown(preview(items, timezone.now()))
@@ -102,7 +106,8 @@ def save(request: SignedInRequest) -> HttpResponse:
         messages.error(
             request, "Nothing was proposed: another release is live than the one these levers were set from."
         )
-        return redirect("what_if")
+        typed = urlencode({name: request.POST[name] for name in TYPED if request.POST.get(name)})
+        return redirect(f"{reverse('what_if')}?{typed}" if typed else "what_if")
     form = WhatIfForm(live.content, request.POST.dict())
     items = form.items() if form.is_valid() else []
     moved = request.POST.copy()

@@ -1,5 +1,8 @@
 // The number beside a slider follows it; without this script it is the submitted one.
 document.addEventListener("input", (event) => {
-  const shown = event.target.parentElement?.querySelector("output");
-  if (event.target.type === "range" && shown) shown.textContent = event.target.value;
+  const lever = event.target;
+  const shown = lever.parentElement?.querySelector("output");
+  if (lever.type !== "range" || !shown) return;
+  const percent = (lever.value * 100).toFixed(1).replace(/\.0$/, "") + "\u202f%";
+  shown.textContent = "share" in lever.dataset ? percent : lever.value;
 });

@@ -98,6 +98,18 @@ def test_a_computation_that_runs_or_failed_is_said() -> None:
 # --- Funnel --------------------------------------------------------------------------------------------------------
 
 
+def test_who_asks_for_a_computation_sees_it_come_by_itself() -> None:
+    _bank()
+    answer = _client().post("/reach/compute/", follow=True)
+    assert "begins as soon as a worker is free" in _text(answer)
+    address = answer.request["PATH_INFO"] + "?" + answer.request["QUERY_STRING"]
+    assert f'hx-get="{address}"' in answer.content.decode()
+    find_unserved()
+    done = _client().get(address)
+    assert "customers are shown no offer" in _text(done)
+    assert "hx-get" not in done.content.decode().partition("<main")[2]
+
+
 def test_the_funnel_names_what_takes_most_and_what_would_change_it() -> None:
     _bank()
     page = _client().get("/offers/travel-plus/funnel/")
@@ -184,6 +196,23 @@ def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() ->
     before = ChangeRequest.objects.count()
     _client().post("/what-if/save/", {"release": "1"})
     assert ChangeRequest.objects.count() == before
+
+
+def test_what_was_typed_for_a_proposal_outlives_a_lever_and_a_refusal() -> None:
+    _bank(60)
+    typed = {"title": "Students are worth more", "rationale": "They stay for years."}
+    moved = {**typed, "offer": "student", "of_offer": "student", "offer_value": "500"}
+    page = _client().get("/what-if/", moved).content.decode()
+    assert 'value="Students are worth more"' in page
+    assert ">They stay for years.</textarea>" in page
+    stale = _client().post("/what-if/save/", {**moved, "release": "7"}, follow=True).content.decode()
+    assert 'name="title" value="Students are worth more"' in stale
+    assert 'name="rationale" value="They stay for years."' in stale
+
+
+def test_a_share_reads_as_per_cent_beside_its_slider() -> None:
+    _bank(60)
+    assert "40 %" in _text(_client().get("/what-if/", {"propensity_weight": "0.4"})).replace("\u202f", " ")
 
 
 def test_a_limit_that_nobody_can_have_is_refused_in_words() -> None:
