@@ -115,11 +115,11 @@ def flat(content: Mapping[str, Any] | None) -> dict[str, str] | None:
 def place(pack: Pack) -> str:
     """Where it applies, in a few words."""
     if pack.states:
-        return listed(sorted(pack.states))
+        return ", ".join(sorted(pack.states))
     countries = sorted(pack.countries)
     if len(countries) > _COUNTRIES_SHOWN:
         return f"{len(countries)} countries"
-    return listed(countries) if countries else "everywhere"
+    return ", ".join(countries) or "everywhere"
 
 
 def _place(pack: Pack) -> Iterator[Line]:
