@@ -3,7 +3,7 @@ made through the product's own doors; and an audit whose counts are made up, so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -14,17 +14,21 @@ from django.utils import timezone
 
 from decisioning import credentials, dead_letters, decision_log, learn, outcomes, rebuild, runtime, sample, serve
 from decisioning.events import Rejection
-from decisioning.models import Customer
+from decisioning.models import Customer, ModelVersion
 from decisioning.streams.source import Message
 from fairness import evidence, findings, thresholds
 from fairness.alternatives import protocol, search
 from fairness.audit import ANY
 from fairness.audit_worker import AuditResult
+from fairness.causes import of_decisions, of_offers
+from fairness.causes.kept import Found, keep
+from fairness.causes.mantel_haenszel import Stratum, common
+from fairness.causes.steering import Steering
 from fairness.counts import GroupCounts
 from fairness.cube import lines, record
 from fairness.explanations import requests
 from fairness.governance import inventory, measurement, validation
-from fairness.models import Anchor, CubeCount, CubeOffer, FairnessAudit
+from fairness.models import Anchor, Cause, CubeCount, CubeOffer, FairnessAudit
 from offers import packs, roles
 from offers.catalog import Item
 from offers.models import AuditEvent, ChangeRequest
@@ -69,6 +73,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         kind="parity", subject="travel-plus by region", title="Travel plus: Islands fall behind Metro", severity="high",
         cause="eligible", evidence={"ratio": 0.7, "shortfall": 41}, now=now,
     )  # fmt: skip
+    _causes(now)
     _search(people[roles.COMPLIANCE], now)
     _model(people, now)
     _request(made[0], people[roles.COMPLIANCE], now)
@@ -84,8 +89,9 @@ def _request(decision: UUID, officer: User, now: datetime) -> None:
 
 
 def _model(people: dict[str, User], now: datetime) -> None:
-    """A challenger that is documented, measured and being validated; and the head of the trail, anchored."""
+    """A model that was retired, documented, measured and is being validated; and the head of the trail, anchored."""
     name = factories.make_model("spare", "spend_share_travel").name
+    ModelVersion.objects.filter(name=name).update(status=ModelVersion.Status.RETIRED)
     stated = inventory.Statement({"owner": "Head of cards"}, "The owner is named.")
     inventory.revise(name, stated, author=people[roles.RISK_AUTHOR], now=now)
     measurement.measure(name, now)
@@ -93,6 +99,18 @@ def _model(people: dict[str, User], now: datetime) -> None:
     place = {"where": "file", "target": "anchors.jsonl", "ok": True, "message": ""}
     head = AuditEvent.objects.latest("sequence")
     Anchor.objects.create(sequence=head.sequence, hash=head.hash, made_at=now, published=[place])
+
+
+def _causes(now: datetime) -> None:
+    """What a night would find; the families of so small a bank leave nobody a choice, so steering is made up."""
+    of_offers.one("travel-plus", now)
+    of_decisions.nightly(now + timedelta(minutes=1))
+    groups, band = [GroupCounts(*row) for row in (("Islands", 60, 20), ("Metro", 200, 120))], "670_739"
+    one = Steering(
+        "cashback", "region", *groups, (Stratum(band, *groups),), common([Stratum(band, *groups)]), 0.001, ()
+    )
+    content = {**asdict(one), "gap": one.gap, "missing": one.missing, "level": one.level().value}
+    keep(Cause.Kind.STEERING, [Found("cashback", "region", "Islands", "Metro", 60, content)], now)
 
 
 def _search(author: User, now: datetime) -> None:

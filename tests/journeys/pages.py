@@ -44,7 +44,8 @@ NO_PAGE = frozenset(
         "request_refuse",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
         "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
-        "validation_begin", "validation_write", "validation_countersign", "alternatives_waive", "alternatives_progress", "alternatives_run",
+        "validation_begin", "validation_write", "validation_countersign",
+        "alternatives_waive", "alternatives_progress", "alternatives_run",
         "alternatives_decide", "alternatives_sign", "alternatives_propose", "alternatives_table", "alternatives_paper",
     }
 )  # fmt: skip
