@@ -33,6 +33,8 @@ def run(now: datetime) -> None:
     proxies.measure(now)
     tasks.audit_decisions()
     tasks.find_causes()
+    tasks.review_models()
+    tasks.anchor_audit()
 
 
 def _wrong_events(now: datetime) -> list[bytes]:
