@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fairness import counts, metrics, thresholds
 from fairness.audit_worker import AuditCell, AuditResult, run_isolated
 from fairness.counts import NOT_RECORDED, Comparison, ConfusionCounts, GroupCounts, ReferenceSource
+from fairness.score_metrics import standardised_mean_difference
 from fairness.thresholds import ComparisonResult
 
 Mask = NDArray[np.bool_]
@@ -327,14 +328,7 @@ def _smd(attribute: _Attribute, result: ComparisonResult, rows: _Rows) -> float 
     known = ~np.isnan(rows.score)
     names = np.array([NOT_RECORDED if one is None else one for one in attribute.groups], dtype=object)
     group, reference = (known & (names == name) for name in (result.group, result.reference))
-    weights = np.ones(len(names)) if rows.weights is None else rows.weights
-    both = group | reference
-    if not (weights[group].sum() and weights[reference].sum()):
-        return None
-    centre = np.average(rows.score[both], weights=weights[both])
-    spread = float(np.sqrt(np.average((rows.score[both] - centre) ** 2, weights=weights[both])))
-    means = [float(np.average(rows.score[who], weights=weights[who])) for who in (group, reference)]
-    return (means[0] - means[1]) / spread if spread else None
+    return standardised_mean_difference(np.nan_to_num(rows.score), group, reference, weights=rows.weights)
 
 
 def _oracle(

@@ -1,0 +1,146 @@
+"""Fairness of numbers instead of decisions: scores, rates, limits, bonuses by group; no verdicts, no database.
+
+Groups are masks (n,) over the same people. Every function gives None where it is undefined, never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from fairness.counts import GroupCounts
+from fairness.intervals import Z_95, Interval
+from fairness.metrics import disparate_impact
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_STEPS: Final = 50
+_CLIP: Final = 1e-6  # of a probability, before its log-odds
+
+
+def standardised_mean_difference(
+    values: Floats, group: Mask, reference: Mask, *, lower_is_better: bool = False, weights: Floats | None = None
+) -> float | None:
+    """(group mean - reference mean) / standard deviation of both together; positive where the group is better off, so
+    that the sign turns for what is better when it is lower, such as a rate or a fee. `values` (n,) without NaN."""
+    mass = np.ones(len(values)) if weights is None else weights
+    both = group | reference
+    if not (mass[group].sum() and mass[reference].sum()):
+        return None
+    centre = np.average(values[both], weights=mass[both])
+    spread = float(np.sqrt(np.average((values[both] - centre) ** 2, weights=mass[both])))
+    ours, theirs = (float(np.average(values[who], weights=mass[who])) for who in (group, reference))
+    if not spread:
+        return None
+    return (theirs - ours if lower_is_better else ours - theirs) / spread
+
+
+def residual_difference(actual: Floats, predicted: Floats, group: Mask, reference: Mask) -> float | None:
+    """The standardised mean difference of outcome minus prediction: positive where the group is underrated."""
+    return standardised_mean_difference(actual - predicted, group, reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The impact ratio if everybody from `score` up were chosen: `rate` of both groups together."""
+
+    score: float
+    rate: float
+    ratio: float | None
+
+
+def ratios_by_cut(scores: Floats, group: Mask, reference: Mask, shares: Sequence[float] | None = None) -> list[Cut]:
+    """At each share of people that could be chosen, highest scores first; deciles unless the caller names others. Equal
+    scores are never parted."""
+    both = scores[group | reference]
+    if not len(both):
+        return []
+    found = []
+    for share in shares or np.arange(0.1, 1.0, 0.1).tolist():
+        cut = float(np.quantile(both, 1 - share, method="higher"))
+        ours, theirs = (
+            GroupCounts(name, int(who.sum()), int((scores[who] >= cut).sum()))
+            for name, who in (("group", group), ("reference", reference))
+        )
+        found.append(Cut(cut, float((both >= cut).mean()), disparate_impact(ours, theirs)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Of one group: observed over expected, the slope of outcome on log-odds (1 is calibrated), and the expected
+    calibration error over ten bins of equal people."""
+
+    people: int
+    observed_over_expected: float | None
+    slope: float | None
+    error: float | None
+
+
+def calibration(actual: Floats, predicted: Floats, group: Mask) -> Calibration:
+    """`actual` (n,) is 0 or 1, `predicted` (n,) a probability."""
+    happened, likely = actual[group], np.clip(predicted[group], _CLIP, 1 - _CLIP)
+    if not len(happened):
+        return Calibration(0, None, None, None)
+    bins = np.array_split(np.argsort(likely, kind="stable"), 10)
+    error = sum(abs(float(happened[one].sum() - likely[one].sum())) for one in bins if len(one)) / len(happened)
+    fitted = _logistic(np.column_stack([np.ones(len(happened)), logit(likely)]), happened)
+    ratio = float(happened.sum() / likely.sum())
+    return Calibration(len(happened), ratio, float(fitted[0][1]) if fitted else None, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A difference of favourable rates with its 95 % interval; positive where the group falls behind."""
+
+    value: float
+    interval: Interval
+
+
+def conditional_marginal_effect(
+    favourable: Mask, group: Mask, reference: Mask, controls: Floats
+) -> Effect | None:  # fmt: skip
+    """The average marginal effect of being in the reference, in a logit with legitimate controls (n, k): what is left
+    of the gap among people who are alike in them. The interval is the delta method's. None where the fit has no finite
+    answer: a group or an outcome is missing, or separated by the controls."""
+    both = group | reference
+    spread = controls[both].std(axis=0)
+    standardised = (controls[both] - controls[both].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    kept = standardised[:, spread > 0]
+    design = np.column_stack([np.ones(int(both.sum())), reference[both].astype(float), kept])
+    fitted = _logistic(design, favourable[both].astype(float))
+    if fitted is None:
+        return None
+    beta, covariance = fitted
+    with_it, without = design.copy(), design.copy()
+    with_it[:, 1], without[:, 1] = 1.0, 0.0
+    high, low = expit(with_it @ beta), expit(without @ beta)
+    gradient = ((high * (1 - high))[:, None] * with_it - (low * (1 - low))[:, None] * without).mean(axis=0)
+    value, half = float((high - low).mean()), Z_95 * float(np.sqrt(gradient @ covariance @ gradient))
+    return Effect(value, Interval(value - half, value + half))
+
+
+def _logistic(design: Floats, outcome: Floats) -> tuple[Floats, Floats] | None:
+    """Coefficients (k,) and covariance (k, k) by Newton's steps; None where they do not settle."""
+    if not 0 < outcome.sum() < len(outcome) or np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
+    beta = np.zeros(design.shape[1])
+    for _ in range(_STEPS):
+        chance = expit(design @ beta)
+        information = design.T @ ((chance * (1 - chance))[:, None] * design)
+        try:
+            step = np.linalg.solve(information, design.T @ (outcome - chance))
+        except np.linalg.LinAlgError:
+            return None
+        beta = beta + step
+        if not np.isfinite(beta).all() or np.abs(beta).max() > 30:  # separated: the odds run away
+            return None
+        if np.abs(step).max() < 1e-10:
+            return np.asarray(beta), np.asarray(np.linalg.inv(information), dtype=np.float64)
+    return None
