@@ -44,6 +44,8 @@ AREAS: Final = (
         "Compliance",
         (
             ("Fairness", "fairness", "see:fairness"),
+            ("Steering", "steering", "see:fairness"),
+            ("Exposure", "exposure", "see:fairness"),
             ("Audit a file", "fairness_file", "see:fairness"),
             ("Policy packs", "packs", "see:fairness"),
             ("Alternatives", "alternatives", "see:fairness"),

@@ -21,6 +21,7 @@ from fairness.alternatives import protocol, search
 from fairness.audit import ANY
 from fairness.audit_worker import AuditResult
 from fairness.causes import of_decisions, of_offers
+from fairness.causes.exposure import Burden
 from fairness.causes.kept import Found, keep
 from fairness.causes.mantel_haenszel import Stratum, common
 from fairness.causes.steering import Steering
@@ -102,7 +103,7 @@ def _model(people: dict[str, User], now: datetime) -> None:
 
 
 def _causes(now: datetime) -> None:
-    """What a night would find; the families of so small a bank leave nobody a choice, so steering is made up."""
+    """What a night would find; what takes more people than this bank has is made up."""
     of_offers.one("travel-plus", now)
     of_decisions.nightly(now + timedelta(minutes=1))
     groups, band = [GroupCounts(*row) for row in (("Islands", 60, 20), ("Metro", 200, 120))], "670_739"
@@ -111,6 +112,12 @@ def _causes(now: datetime) -> None:
     )
     content = {**asdict(one), "gap": one.gap, "missing": one.missing, "level": one.level().value}
     keep(Cause.Kind.STEERING, [Found("cashback", "region", "Islands", "Metro", 60, content)], now)
+    burden = Burden("female", "male", 80, 20, 0.0004, 90, 18, 0.0003)
+    content = {**asdict(burden), "ratio": burden.ratio, "q": 0.4, "uneven": False}
+    spared = {"female": GroupCounts("female", 80, 71), "male": GroupCounts("male", 90, 82)}
+    (row,) = thresholds.compare_all({"gender": spared})
+    keep(Cause.Kind.CAPS, [Found("", "gender", "female", "male", 80, row.to_json())], now)
+    keep(Cause.Kind.EXPLORATION, [Found("", "gender", "female", "male", 80, content)], now)
 
 
 def _search(author: User, now: datetime) -> None:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from console.views import (
     alternatives,
+    causes,
     examiner,
     explanations,
     fairness,
@@ -26,6 +27,10 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/offers/<str:offer>/<str:attribute>/", fairness_drill.drill, name="fairness_drill"),
     path("fairness/counts/<int:comparison>/", fairness_drill.counts, name="fairness_counts"),
     # Causes: steering, exposure, pairs of people.
+    path("fairness/causes/<str:offer>/<str:attribute>/", causes.causes, name="causes"),
+    path("fairness/causes/<str:offer>/<str:attribute>/find/", causes.find, name="causes_find"),
+    path("fairness/steering/", causes.steering, name="steering"),
+    path("fairness/exposure/", causes.exposure, name="exposure"),
     # Less discriminatory alternatives.
     path("fairness/alternatives/", alternatives.index, name="alternatives"),
     path("fairness/alternatives/new/", alternatives.new, name="alternatives_new"),

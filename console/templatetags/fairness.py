@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 
-from console.templatetags.console import MINUS, NONE, percent
+from console.templatetags.console import MINUS, NONE, contribution, percent
 
 register = template.Library()
 
@@ -46,3 +46,9 @@ def scientific(value: float) -> str:
 def unfavourable_of(rows: Sequence[Mapping[str, Any]], group: str) -> float | None:
     """The ratio of the unfavourable rates of one group of a table."""
     return next((one["row"].unfavourable_ratio for one in rows if one["row"].group == group), None)
+
+
+@register.inclusion_tag("partials/contribution.html")
+def part(value: float, scale: float) -> dict[str, object]:
+    """A part of a logarithm as a bar from the middle: to the right it raises, to the left it lowers."""
+    return {**contribution(value, scale), "title": signed_log(value)}

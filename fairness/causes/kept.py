@@ -29,7 +29,8 @@ class Found:
 
 
 def keep(kind: Kind, found: Sequence[Found], now: datetime, *, subjects: Collection[str] | None = None) -> int:
-    """In place of what there was of this kind, of all subjects or of these; how many were kept."""
+    """In place of what there was of this kind, of all subjects or of these, in the order in which pages list them; how
+    many were kept."""
     rows = [
         Cause(
             kind=kind, subject=one.subject, attribute=one.attribute, group=one.group, reference=one.reference,

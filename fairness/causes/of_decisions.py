@@ -30,8 +30,17 @@ def nightly(now: datetime) -> int:
         (Kind.EXPLORATION, _exploration(seen, groupings, bands, now)),
         (Kind.CAPS, _caps(seen, groupings, bands)),
     ):
-        kept += keep(kind, list(found), now)
+        kept += keep(kind, sorted(found, key=_worst), now)
     return kept
+
+
+def _worst(found: Found) -> tuple[int, float, str]:
+    """What breaches first, then what is nearest to it: the order in which pages list them."""
+    content = found.content
+    level = content.get("level") or content.get("verdict") or "pass"
+    alarm = level == Verdict.FAIL or bool(content.get("locked_out") or content.get("uneven"))
+    order = 0 if alarm else 1 if level == Verdict.WATCH else 2 if level == Verdict.PASS else 3
+    return order, float(content.get("gap", content.get("share_variance", 0.0)) or 0.0), found.subject
 
 
 def _steering(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -> Iterator[Found]:
