@@ -70,7 +70,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("findings", (), "see:findings", 9),
     ("finding", ("1",), "see:findings", 9),
     ("decisions", (), "see:decisions", 11),
-    ("audit", (), "see:audit", 9),
+    ("audit", (), "see:audit", 10),
     ("examiner", (), "export:evidence", 7),
     ("models", (), "see:models", 11),
     ("model", ("spare",), "see:models", 24),
