@@ -45,14 +45,15 @@ _ANY_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 Progress = Callable[[int, int], None]
 
 
-def customers(ids: Collection[int], now: datetime) -> int:
+def customers(ids: Collection[int], now: datetime, *, to_redis: bool = True) -> int:
     """Compute the vectors of these customers as known at `now`; returns how many customers there are.
 
-    A vector that was computed for a later moment stays. Without Redis they are in Postgres, which decisions then read.
+    A vector that was computed for a later moment stays. Without Redis they are in Postgres, which decisions then read;
+    a transaction that will be rolled back asks for that.
     """
     chosen = sorted(ids)
     for start in range(0, len(chosen), CHUNK):
-        _compute(chosen[start : start + CHUNK], now, _postgres())
+        _compute(chosen[start : start + CHUNK], now, _postgres(), to_redis=to_redis)
     return len(chosen)
 
 
@@ -164,7 +165,7 @@ def _without(condition: str, parameters: list[Any], as_of: datetime) -> list[int
         return [customer for (customer,) in cursor.fetchall()]
 
 
-def _compute(ids: list[int], as_of: datetime, engine: Engine) -> None:
+def _compute(ids: list[int], as_of: datetime, engine: Engine, *, to_redis: bool = True) -> None:
     """One read of history, one statement, one stream to Redis."""
     from decisioning.features import forests, history
 
@@ -174,8 +175,9 @@ def _compute(ids: list[int], as_of: datetime, engine: Engine) -> None:
     contents = vector.encode(table, as_of)
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [as_of, timezone.now(), ids, contents])
-    with contextlib.suppress(RedisError):
-        publish(ids, as_of)
+    if to_redis:
+        with contextlib.suppress(RedisError):
+            publish(ids, as_of)
 
 
 def publish(ids: Collection[int], now: datetime) -> int:
