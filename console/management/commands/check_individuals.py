@@ -1,5 +1,5 @@
-"""`manage.py check_individuals`: turn every protected column of the source data over and count the decisions that differ;
-there should be none."""
+"""`manage.py check_individuals`: turn every protected column of the source data over and count the decisions that
+differ; there should be none."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         for arm in found.figures["arms"]:
             self.stdout.write(
                 f"{arm['column']} ({', '.join(arm['attributes'])}): {arm['differing']} decisions differ; "
-                f"{arm['crossed']} customers cross a legal age, {arm['crossed_differing']} of whom are decided otherwise"
+                f"{arm['crossed']} customers cross a legal age, {arm['crossed_differing']} of them to another decision"
             )
             for name, count in arm["moved"].items():
                 self.stdout.write(f"  {name} follows it for {count:,} customers")
