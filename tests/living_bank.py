@@ -106,7 +106,7 @@ def _causes(now: datetime) -> None:
     """What a night would find; what takes more people than this bank has is made up."""
     of_offers.one("travel-plus", now)
     of_decisions.nightly(now + timedelta(minutes=1))
-    groups, band = [GroupCounts(*row) for row in (("Islands", 60, 20), ("Metro", 200, 120))], "670_739"
+    islands, metro, band = GroupCounts("Islands", 60, 20), GroupCounts("Metro", 200, 120), "670_739"
     one = Steering(
         "cashback", "region", *groups, (Stratum(band, *groups),), common([Stratum(band, *groups)]), 0.001, ()
     )
