@@ -107,9 +107,8 @@ def _causes(now: datetime) -> None:
     of_offers.one("travel-plus", now)
     of_decisions.nightly(now + timedelta(minutes=1))
     islands, metro, band = GroupCounts("Islands", 60, 20), GroupCounts("Metro", 200, 120), "670_739"
-    one = Steering(
-        "cashback", "region", *groups, (Stratum(band, *groups),), common([Stratum(band, *groups)]), 0.001, ()
-    )
+    stratum = Stratum(band, islands, metro)
+    one = Steering("cashback", "region", islands, metro, (stratum,), common([stratum]), 0.001, ())
     content = {**asdict(one), "gap": one.gap, "missing": one.missing, "level": one.level().value}
     keep(Cause.Kind.STEERING, [Found("cashback", "region", "Islands", "Metro", 60, content)], now)
     burden = Burden("female", "male", 80, 20, 0.0004, 90, 18, 0.0003)
