@@ -39,8 +39,8 @@ class ModelRecord(models.Model):
 
 
 class ModelMeasurement(models.Model):
-    """How a model does on what was decided and answered: its performance by group and segment, a simple rival, drift, and
-    whether it can be made again. Append-only; aggregates of 20 people at least."""
+    """How a model does on what was decided and answered: its performance by group and segment, a simple rival, drift,
+    and whether it can be made again. Append-only; aggregates of 20 people at least."""
 
     model = models.ForeignKey(
         "decisioning.ModelVersion", to_field="name", on_delete=models.PROTECT, db_column="model", related_name="+"

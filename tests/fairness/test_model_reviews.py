@@ -1,5 +1,5 @@
-"""Validation, measurement and review of models: who writes and signs, what is measured, and what becomes of a model whose
-review is overdue (T-GOV-22, T-GOV-23, R-GOV-6)."""
+"""Validation, measurement and review of models: who writes and signs, what is measured, and what becomes of a model
+whose review is overdue (T-GOV-22, T-GOV-23, R-GOV-6)."""
 
 from __future__ import annotations
 

@@ -122,7 +122,9 @@ def test_an_examiner_pack_takes_three_clicks(site: Site, page: Page) -> None:
     clicks = Clicks(page)
     go(page, "Examiner pack")
     page.get_by_role("button", name="Make the pack").click()
+    made = page.get_by_role("link", name="Download").first
+    expect(made).to_be_visible(timeout=120_000)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download").first.click()
+        made.click()
     assert verify.main(str(download.value.path())) == 0
     assert 0 < clicks.count <= 3
