@@ -257,6 +257,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},
     "fairness": {"task": "fairness.tasks.audit_decisions", "schedule": crontab(hour="3", minute="0")},
     "cube": {"task": "fairness.tasks.count_units", "schedule": 600.0, "options": {"expires": 600.0}},
+    "individuals": {
+        "task": "fairness.tasks.check_individuals",
+        "schedule": crontab(day_of_week="0", hour="4", minute="0"),
+    },
     "proxies": {"task": "fairness.tasks.measure_proxies", "schedule": crontab(hour="3", minute="30")},
     "causes": {"task": "fairness.tasks.find_causes", "schedule": crontab(hour="3", minute="40")},
     "retrain": {"task": "decisioning.tasks.retrain", "schedule": crontab(hour="2", minute="0")},

@@ -14,6 +14,7 @@ from decisioning import jobs
 from decisioning.impact import Disagreement
 from decisioning.models import Job, ModelVersion
 from decisioning.propensity.dataset import NothingLogged
+from decisioning.runtime import NoRelease
 from fairness import audit, evidence, gate, monitoring, proxies
 from fairness.alternatives import search
 from fairness.causes import of_decisions, of_offers
@@ -21,6 +22,7 @@ from fairness.cube import record
 from fairness.governance import anchoring, inventory, measurement, reviews
 from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
+from fairness.individual import flip, neighbours, swap
 from fairness.models import Search
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
@@ -29,6 +31,7 @@ EVIDENCE_SECONDS: Final = 1_800  # a bank of a million takes half a minute; a da
 
 EXAMINER_PACK: Final = "examiner_pack"  # the kind of job
 CAUSES: Final = "causes"  # likewise
+INDIVIDUALS: Final = "individuals"  # likewise
 
 
 def evidence_job(change_id: int) -> str:
@@ -77,6 +80,19 @@ def search_alternatives(search_id: int) -> None:
     ):
         if wanted is not None:
             search.run(wanted, now, jobs.reporter(job))
+
+
+@shared_task(queue="fairness")
+def check_individuals() -> None:
+    """Every week: turn protected columns over, compare people who are alike, swap what stands for a group."""
+    now = timezone.now()
+    with (
+        contextlib.suppress(jobs.AlreadyRunning, ValueError, NoRelease),
+        jobs.running(INDIVIDUALS, {}, now) as job,
+    ):
+        flip.check(now, progress=jobs.reporter(job))
+        neighbours.check(now)
+        swap.check(now)
 
 
 @shared_task(queue="fairness")
