@@ -10,11 +10,13 @@ from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.urls import reverse
 
 from console.templatetags.console import words
 from fairness import thresholds
 from fairness.cube.drift import MONTHS
+from fairness.cube.record import SOURCE
 from fairness.cube.rollup import ANY, BOTH, FAMILY
 from fairness.cube.stages import AUDITED, STAGES
 from fairness.models import CubeComparison, CubeOffer, FairnessAudit
@@ -26,6 +28,7 @@ ANY_OFFER: Final = "any"
 PAIRS: Final = "pairs"
 SHOWN: Final = 20  # offers on a page
 LISTED: Final = 8  # of what fails, and of what is new
+MOST_FAILING: Final = 800  # that are compared with the month before
 SAYS: Final[Mapping[str, tuple[str, str]]] = {
     "fail": ("✕", "fails"), "watch": ("◆", "watch"), "pass": ("●", "passes"),
     "too_little_data": ("○", "too little data"), "undefined": ("–", "not defined"),
@@ -65,33 +68,54 @@ class Tile:
         return float(x), float(y)
 
 
-def months() -> list[date]:
-    """The audited months, the newest first."""
-    starts = FairnessAudit.objects.filter(source="decisions").order_by("-period_from")
-    return [start.date() for start in starts.values_list("period_from", flat=True).distinct()[:MONTHS]]
+Heads = Mapping[str, FairnessAudit]  # of one month, by stage
 
 
-def heads(month: date) -> dict[str, FairnessAudit]:
-    """The last audit of each stage of a month, in the order of the stages."""
-    found = FairnessAudit.objects.filter(source="decisions", period_from__date=month).defer("comparisons")
-    newest = {head.stage: head for head in found.order_by("stage", "-id").distinct("stage")}
-    return {stage: newest[stage] for stage in AUDITED if stage in newest}
+def audited() -> tuple[dict[date, Heads], list[str]]:
+    """The last audit of each stage by month, the newest month first; and the histories that were audited as well."""
+    rows = FairnessAudit.objects.defer("comparisons").order_by("source", "-period_from", "stage", "-id")
+    found: dict[date, dict[str, FairnessAudit]] = {}
+    histories = []
+    for head in rows.distinct("source", "period_from", "stage"):
+        if head.source == SOURCE:
+            found.setdefault(head.period_from.date(), {})[head.stage] = head
+        else:
+            histories.append(head.source)
+    months: dict[date, Heads] = {
+        month: {stage: heads[stage] for stage in AUDITED if stage in heads}
+        for month, heads in list(found.items())[:MONTHS]
+    }
+    return months, sorted(set(histories))
 
 
-def worst_stage(found: Mapping[str, FairnessAudit]) -> str:
+def worst_stage(found: Heads) -> str:
     """The first stage with the worst verdict: where a reader begins."""
     verdict = thresholds.worst(Verdict(head.verdict) for head in found.values())
     return next((stage for stage, head in found.items() if head.verdict == verdict), AUDITED[0])
 
 
-def subjects(after: str) -> tuple[list[str], str | None]:
-    """The subjects of a page in order of key, any offer and the families first, and the key to go on from."""
-    offers = CubeOffer.objects.filter(key__gt=after).order_by("key")
-    keys = list(offers.values_list("key", flat=True)[: SHOWN + 1])
-    more = keys[SHOWN - 1] if len(keys) > SHOWN else None
-    families = CubeOffer.objects.exclude(family="").order_by("family").values_list("family", flat=True).distinct()
-    first = [] if after else [ANY, *(FAMILY + family for family in families)]
-    return [*first, *keys[:SHOWN]], more
+def shown(month: date, stage: str, after: str, months: Sequence[date], bands: Bands) -> dict[str, Any]:
+    """The map of a page of offers, what fails in the month, and what changed; in as few queries as it takes."""
+    keys, more = _offers(after)
+    of_page = Q(offer__in=keys) if after else Q(offer__in=[ANY, *keys]) | Q(offer__startswith=FAMILY)
+    compared = list(CubeComparison.objects.filter(of_page, month=month, stage=stage).defer("methods", "aif360"))
+    before = next((one for one in months if one < month), None)
+    failing = _failing([month, *([before] if before else [])])
+    titles = names([*(row.offer for row in compared), *(row.offer for row in failing)])
+    rows = _rows(compared, stage, bands, months, titles)
+    return {
+        "rows": rows,
+        "columns": [name for name, _ in rows[0]["tiles"]] if rows else [],
+        "more": more,
+        "failing": [_listed(row, titles) for row in failing if row.month == month][:LISTED],
+        "changed": _changed(failing, month, before, titles),
+    }
+
+
+def _offers(after: str) -> tuple[list[str], str | None]:
+    """The keys of a page of offers in their order, and the key to go on from."""
+    keys = list(CubeOffer.objects.filter(key__gt=after).order_by("key").values_list("key", flat=True)[: SHOWN + 1])
+    return keys[:SHOWN], keys[SHOWN - 1] if len(keys) > SHOWN else None
 
 
 def names(keys: Iterable[str]) -> dict[str, str]:
@@ -109,14 +133,16 @@ def subject_name(key: str, titles: Mapping[str, str]) -> str:
     return titles.get(key, words(key))
 
 
-def rows_of(month: date, stage: str, keys: Sequence[str], bands: Bands, shown: Sequence[date]) -> list[dict[str, Any]]:
+def _rows(
+    compared: Sequence[CubeComparison], stage: str, bands: Bands, months: Sequence[date], titles: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """A row for each subject: its name and a tile for each column, None where nothing was compared."""
     found: dict[tuple[str, str], list[CubeComparison]] = defaultdict(list)
-    for row in CubeComparison.objects.filter(month=month, stage=stage, offer__in=keys).defer("methods", "aif360"):
+    for row in compared:
         found[row.offer, column_of(row.attribute)].append(row)
     worst = {key: _worst(held) for key, held in found.items()}
-    trends = _trends(list(worst.values()), shown)
-    titles, wanted = names(keys), columns(attribute for _, attribute in found)
+    trends = _trends(list(worst.values()), months)
+    wanted = columns(column for _, column in found)
     return [
         {
             "key": key,
@@ -125,9 +151,13 @@ def rows_of(month: date, stage: str, keys: Sequence[str], bands: Bands, shown: S
                 (column_name(column), _tile(worst.get((key, column)), stage, bands, trends)) for column in wanted
             ],
         }
-        for key in keys
-        if any((key, column) in worst for column in wanted)
+        for key in sorted({key for key, _ in found}, key=_in_order)
     ]
+
+
+def _in_order(key: str) -> tuple[int, str]:
+    """Any offer first, then the families."""
+    return (0 if key == ANY else 1 if key.startswith(FAMILY) else 2), key
 
 
 def columns(attributes: Iterable[str]) -> list[str]:
@@ -184,13 +214,11 @@ def _trends(rows: Sequence[CubeComparison], shown: Sequence[date]) -> dict[Any, 
 # --- What fails, and what is new -----------------------------------------------------------------------------------
 
 
-def failing(month: date) -> list[dict[str, Any]]:
-    """What fails anywhere in the month, the most people first; pairs of attributes only where neither fails alone."""
-    rows = CubeComparison.objects.filter(month=month, verdict=Verdict.FAIL).defer("methods", "aif360")
-    held = list(rows.exclude(attribute__contains=BOTH).order_by("-shortfall")[: LISTED + 1])
-    held = held or list(rows.order_by("-shortfall")[:LISTED])
-    titles = names(row.offer for row in held)
-    return [_listed(row, titles) for row in held[:LISTED]]
+def _failing(months: Sequence[date]) -> list[CubeComparison]:
+    """What fails under one attribute in these months, the most people first. What fails only under two together is in
+    the map."""
+    rows = CubeComparison.objects.filter(month__in=months, verdict=Verdict.FAIL).exclude(attribute__contains=BOTH)
+    return list(rows.defer("methods", "aif360").order_by("-shortfall")[:MOST_FAILING])
 
 
 def _listed(row: CubeComparison, titles: Mapping[str, str]) -> dict[str, Any]:
@@ -202,22 +230,19 @@ def _listed(row: CubeComparison, titles: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def changed(month: date, before: date | None) -> dict[str, Any] | None:
+def _changed(
+    failing: Sequence[CubeComparison], month: date, before: date | None, titles: Mapping[str, str]
+) -> dict[str, Any] | None:
     """What fails and did not the month before, and what does no longer; None without a month before."""
     if before is None:
         return None
-    now, then = _failing_keys(month), _failing_keys(before)
-    rows = {key: now[key] for key in sorted(now.keys() - then.keys())[:LISTED]}
-    gone = {key: then[key] for key in sorted(then.keys() - now.keys())[:LISTED]}
-    titles = names(row.offer for row in (*rows.values(), *gone.values()))
+
+    def keyed(at: date) -> dict[tuple[str, ...], CubeComparison]:
+        return {(row.stage, row.offer, row.attribute, row.group): row for row in failing if row.month == at}
+
+    now, then = keyed(month), keyed(before)
     return {
-        "new": [_listed(row, titles) for row in rows.values()],
-        "gone": [_listed(row, titles) for row in gone.values()],
+        "new": [_listed(row, titles) for key, row in now.items() if key not in then][:LISTED],
+        "gone": [_listed(row, titles) for key, row in then.items() if key not in now][:LISTED],
         "before": before,
     }
-
-
-def _failing_keys(month: date) -> dict[tuple[str, ...], CubeComparison]:
-    rows = CubeComparison.objects.filter(month=month, verdict=Verdict.FAIL).exclude(attribute__contains=BOTH)
-    held = rows.defer("methods", "aif360")[: 50 * LISTED]
-    return {(row.stage, row.offer, row.attribute, row.group): row for row in held}

@@ -4,11 +4,12 @@ changed; and a file of anybody's decisions. Nothing is judged here."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
-from django.db.models import F
+from django.db.models import F, Q, Subquery
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -24,57 +25,39 @@ from fairness.cube import lines
 from fairness.cube.rollup import ANY, BOTH
 from fairness.cube.stages import STAGES, WORDS
 from fairness.file_audit import Columns, UnreadableFile
-from fairness.models import CubeComparison, FairnessAudit
+from fairness.models import CubeComparison
 from fairness.thresholds import Verdict
+
+SUMMED: Final = 2_000  # comparisons that a summary looks through
 
 
 @allowed("see:fairness")
 def overview(request: SignedInRequest) -> HttpResponse:
     """The newest audited month unless another is asked for, at the stage that is worst."""
-    shown = heat.months()
-    context: dict[str, Any] = {"histories": histories(), "month": None}
-    if shown:
-        month = month_of(request.GET.get("month", ""), shown)
-        found = heat.heads(month)
-        stage = request.GET.get("stage", "")
-        context |= _month(month, stage if stage in found else heat.worst_stage(found), found, shown, request)
+    audits, histories = heat.audited()
+    context: dict[str, Any] = {"histories": histories, "month": None}
+    if audits:
+        month = month_of(request.GET.get("month", ""), list(audits))
+        heads, stage = audits[month], request.GET.get("stage", "")
+        stage = stage if stage in heads else heat.worst_stage(heads)
+        bands = lines.in_force(lines.last_day(month))
+        context |= heat.shown(month, stage, request.GET.get("after", ""), list(audits), bands)
+        context |= {
+            "month": month,
+            "months": [{"month": one, "current": one == month} for one in sorted(audits)],
+            "stage": stage,
+            "counted": f"Counted are those who {WORDS[stage]}, of those who {WORDS[STAGES[STAGES.index(stage) - 1]]}.",
+            "stages": [{"key": key, "head": head, "current": key == stage} for key, head in heads.items()],
+            "head": heads[stage],
+            "largest_difference": _bits(max(head.largest_difference for head in heads.values())),
+            "bands": bands,
+        }
     return render(request, "fairness/overview.html", context)
 
 
-def _month(
-    month: date, stage: str, found: dict[str, FairnessAudit], shown: list[date], request: SignedInRequest
-) -> dict[str, Any]:
-    bands = lines.in_force(lines.last_day(month))
-    keys, more = heat.subjects(request.GET.get("after", ""))
-    rows = heat.rows_of(month, stage, keys, bands, shown)
-    before = next((one for one in shown if one < month), None)
-    failing = heat.failing(month)
-    return {
-        "month": month,
-        "months": [{"month": one, "current": one == month} for one in sorted(shown)],
-        "stage": stage,
-        "counted": f"Counted are those who {WORDS[stage]}, of those who {WORDS[STAGES[STAGES.index(stage) - 1]]}.",
-        "stages": [{"key": key, "head": head, "current": key == stage} for key, head in found.items()],
-        "head": found[stage],
-        "largest_difference": _bits(max(head.largest_difference for head in found.values())),
-        "rows": rows,
-        "columns": [name for name, _ in rows[0]["tiles"]] if rows else [],
-        "more": more,
-        "failing": failing,
-        "changed": heat.changed(month, before),
-        "bands": bands,
-    }
-
-
-def month_of(text: str, shown: list[date]) -> date:
+def month_of(text: str, shown: Sequence[date]) -> date:
     """The audited month that an address names, else the newest."""
     return next((month for month in shown if f"{month:%Y-%m}" == text), shown[0])
-
-
-def histories() -> list[str]:
-    """Mappings whose loaded decisions were audited."""
-    others = FairnessAudit.objects.exclude(source="decisions").order_by("source")
-    return list(others.values_list("source", flat=True).distinct())
 
 
 def _bits(difference: float) -> str:
@@ -114,19 +97,21 @@ def file(request: SignedInRequest) -> HttpResponse:
 
 def worst_of_the_last_audits() -> dict[str, Any] | None:
     """The comparison that a summary must show: what fails for most people, else the worst with any offer."""
-    shown = heat.months()
-    if not shown:
-        return None
-    rows = CubeComparison.objects.filter(month=shown[0]).select_related("audit").defer("methods", "aif360")
-    overall = list(rows.filter(offer=ANY).exclude(attribute__contains=BOTH))
-    counts = Counter(row.verdict for row in overall)
-    failing = rows.filter(verdict=Verdict.FAIL).order_by(F("shortfall").desc(nulls_last=True)).first()
-    worst = failing or _lowest(overall)
+    newest = CubeComparison.objects.order_by("-month").values("month")[:1]
+    wanted = CubeComparison.objects.filter(Q(offer=ANY) | Q(verdict=Verdict.FAIL), month=Subquery(newest))
+    rows = (
+        wanted.exclude(attribute__contains=BOTH)
+        .select_related("audit")
+        .defer("methods", "aif360", "audit__comparisons")
+    )
+    found = list(rows.order_by(F("shortfall").desc(nulls_last=True))[:SUMMED])
+    overall = [row for row in found if row.offer == ANY]
+    worst = next((row for row in found if row.verdict == Verdict.FAIL), None) or _lowest(overall)
     if worst is None:
         return None
     return {
         "verdict": worst.verdict,
-        "counts": sorted(counts.items()),
+        "counts": sorted(Counter(row.verdict for row in overall).items()),
         "stage": worst.stage,
         "comparison": f"{worst.group} to {worst.reference}",
         "subject": "" if worst.offer == ANY else heat.names([worst.offer])[worst.offer],

@@ -3,6 +3,7 @@ behind one comparison. Everything is read from the audit of record and the cube.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -14,26 +15,37 @@ from console.access import SignedInRequest, allowed
 from console.compliance import drill as reading
 from console.compliance import heat
 from console.views.fairness import month_of
-from fairness import figures
+from fairness import figures, thresholds
 from fairness.cube import lines
+from fairness.cube.drift import MONTHS
 from fairness.cube.rollup import ANY
 from fairness.cube.stages import STAGES, WORDS
 from fairness.models import CubeComparison
+from fairness.thresholds import Verdict
 
 
 @allowed("see:fairness")
 def drill(request: SignedInRequest, offer: str, attribute: str) -> HttpResponse:
     """The newest audited month, the worst stage and the worst group unless others are asked for."""
-    shown, key = heat.months(), ANY if offer == heat.ANY_OFFER else offer
-    held = CubeComparison.objects.filter(offer=key, attribute=attribute)
-    if not shown or not held.exists():
+    key = ANY if offer == heat.ANY_OFFER else offer
+    verdicts: dict[date, dict[str, list[Verdict]]] = {}
+    held = CubeComparison.objects.filter(offer=key, attribute=attribute).order_by("-month")
+    for month, stage, verdict in held.values_list("month", "stage", "verdict"):
+        verdicts.setdefault(month, {}).setdefault(stage, []).append(Verdict(verdict))
+    if not verdicts:
         raise Http404
-    month = month_of(request.GET.get("month", ""), shown)
-    stages = [stage for stage in STAGES if stage in set(held.filter(month=month).values_list("stage", flat=True))]
+    month = month_of(request.GET.get("month", ""), list(verdicts))
+    worst = {stage: thresholds.worst(found) for stage, found in verdicts[month].items()}
     wanted = request.GET.get("stage", "")
-    stage = wanted if wanted in stages else heat.worst_stage(heat.heads(month))
+    stage = wanted if wanted in worst else _first_of_the_worst(worst)
     context = _context(month, stage, key, attribute, request.GET.get("group", ""))
-    return render(request, "fairness/drill.html", context | {"shown": shown, "offer": offer})
+    return render(request, "fairness/drill.html", context | {"shown": list(verdicts)[:MONTHS], "offer": offer})
+
+
+def _first_of_the_worst(found: Mapping[str, Verdict]) -> str:
+    """The stage that a reader begins with."""
+    verdict = thresholds.worst(found.values())
+    return next(stage for stage in STAGES if found.get(stage) is verdict)
 
 
 def _context(month: date, stage: str, key: str, attribute: str, group: str) -> dict[str, Any]:

@@ -32,4 +32,4 @@ def test_960_fair_cells_hold_a_red_verdict_in_at_most_5_of_100_months() -> None:
         accused += any(row.verdict is Verdict.FAIL for row in judged)
         bare += any(row.practical for row in judged)
     assert accused <= 0.05 * RUNS
-    assert bare > 0.9 * RUNS  # the bare four-fifths rule accuses nearly every fair month
+    assert bare > 0.5 * RUNS  # the bare four-fifths rule accuses most fair months, even of such numbers
