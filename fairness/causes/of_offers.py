@@ -23,7 +23,7 @@ from fairness.causes.kept import Found, Kind, keep
 from fairness.counts import NOT_RECORDED, Comparison, comparisons
 from fairness.cube import lines
 from fairness.dataset import Groupings
-from fairness.models import CubeComparison
+from fairness.models import Cause, CubeComparison
 from fairness.thresholds import Bands
 from offers import snapshot
 from offers.conditions.describe import sentence
@@ -46,6 +46,7 @@ def nightly(now: datetime) -> int:
     if plan is None:
         return 0
     offers = widest(plan)
+    Cause.objects.filter(kind=Kind.RULES).exclude(subject__in=plan.offers).delete()
     kept = 0
     for start in range(0, len(offers), _AT_ONCE):
         part = offers[start : start + _AT_ONCE]
@@ -67,7 +68,8 @@ def one(offer: str, now: datetime) -> int:
 def widest(plan: Plan) -> list[str]:
     """The competing offers, those with the lowest impact ratio of eligibility in the last audit first."""
     competing = [plan.offers[at] for at in np.flatnonzero(impact.competing_offers(plan)).tolist()]
-    found = CubeComparison.objects.filter(stage="eligible", offer__in=competing, ratio__isnull=False)
+    newest = CubeComparison.objects.order_by("-month").values("month")[:1]
+    found = CubeComparison.objects.filter(month__in=newest, stage="eligible", offer__in=competing, ratio__isnull=False)
     lowest = dict(found.order_by("offer", "-ratio").values_list("offer", "ratio"))
     return sorted(competing, key=lambda offer: (lowest.get(offer, 1.0), offer))[:NIGHTLY]
 
