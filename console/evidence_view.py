@@ -78,8 +78,8 @@ def computing(change: ChangeRequest) -> dict[str, Any] | None:
         return None
     failed = job.message.partition(": ")[2] if job.status == Job.Status.FAILED else ""
     share = job.done / job.total if job.total else 0.0
-    return {"running": job.status == Job.Status.RUNNING, "done": job.done, "of": job.total, "share": share,
-            "failed": failed}  # fmt: skip
+    return {"number": job.pk, "running": job.status == Job.Status.RUNNING, "done": job.done, "of": job.total,
+            "share": share, "failed": failed}  # fmt: skip
 
 
 def _headline(row: Evidence, decisions: Mapping[str, Any] | None) -> str:

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from console import differences
 from console.waiting import changes_waiting_for
-from fairness import evidence, gate
+from fairness import evidence, gate, tasks
 from offers import roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest, EligibilityRule, Release
+from offers.models import Evidence as EvidenceRow
 from tests import factories, living_bank
 from tests.factories import approve_content, clause, propose, rule
 from tests.living_bank import LivingBank
@@ -32,7 +33,8 @@ def post(bank: LivingBank, who: str, step: str, **data: str) -> tuple[int, str]:
     """The status after redirects, and what the page then says."""
     client = Client()
     client.force_login(bank.people[who])
-    answer = client.post(reverse(f"review_{step}", args=[bank.change.pk]), data, follow=True)
+    signed = {"little_data_because": "The bank is new.", "alternatives": "A higher fee."}  # on the forms that ask for it
+    answer = client.post(reverse(f"review_{step}", args=[bank.change.pk]), signed | data, follow=True)
     return answer.status_code, answer.content.decode()
 
 
@@ -223,3 +225,40 @@ def test_a_mandate_reads_as_a_sentence(bank: LivingBank) -> None:
     (row,) = found.changed
     assert (row.label, row.before) == ("mandate", "Merit alone decides.")
     assert "at least 10" in row.after
+
+
+def test_a_step_that_is_refused_keeps_what_was_typed_and_stays_open(bank: LivingBank) -> None:
+    _, html = post(bank, roles.RISK_APPROVER, "approve", content_hash="another", comment="As agreed on Monday.")
+    assert "Nothing was changed" in html
+    assert ">As agreed on Monday.</textarea>" in html
+    assert '<details class="act" open><summary class="btn primary">Approve' in html
+    EvidenceRow.objects.filter(change=bank.change).update(verdict="fail")
+    _, html = post(bank, roles.COMPLIANCE, "justify", comment="Losses are twice the plan.", alternatives=" ")
+    assert ">Losses are twice the plan.</textarea>" in html
+    assert status(bank) == "submitted"
+
+
+def test_compliance_is_told_that_a_failing_change_waits_for_it(bank: LivingBank) -> None:
+    EvidenceRow.objects.filter(change=bank.change).update(verdict="fail")
+    for who, said in ((roles.COMPLIANCE, "It waits for you"), (roles.RISK_APPROVER, "You cannot approve this")):
+        client = Client()
+        client.force_login(bank.people[who])
+        assert said in client.get(reverse("review", args=[bank.change.pk])).content.decode()
+
+
+def test_who_asks_for_the_effect_again_sees_it_come_with_its_buttons(bank: LivingBank) -> None:
+    approve_content([rule("low-debt", clause("debt_to_income", "<=", 0.9), "student")])  # what was computed is old now
+    client = Client()
+    client.force_login(bank.people[roles.RISK_APPROVER])
+    asked = client.post(reverse("review_evidence", args=[bank.change.pk]), follow=True)
+    assert "begins as soon as a worker is free" in asked.content.decode()
+    part = f"{reverse('review_evidence', args=[bank.change.pk])}?{asked.request['QUERY_STRING']}"
+    assert f'hx-get="{part}"' in asked.content.decode()
+    waiting = client.get(part, headers={"HX-Request": "true"}).content.decode()
+    assert 'hx-trigger="every 1s"' in waiting
+    assert 'id="deciding"' not in waiting
+    tasks.compute_evidence(bank.change.pk)
+    done = client.get(part, headers={"HX-Request": "true"}).content.decode()
+    assert 'hx-trigger="every 1s"' not in done
+    assert 'id="deciding" hx-swap-oob="true"' in done
+    assert "Approve and go live" in done
