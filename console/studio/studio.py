@@ -20,7 +20,7 @@ from decisioning import profile, rule_reach
 from decisioning.profile import UnknownCustomer
 from decisioning.rule_reach import Finding
 from decisioning.sample import Sample, sample
-from fairness import proxies
+from fairness import proxies, thresholds
 from offers import golden
 from offers.catalog import requirement
 from offers.conditions.describe import clause_lines, sentence, would_pass_if
@@ -106,9 +106,20 @@ def _known_words(name: str, value: Any) -> str:
 
 
 def used(when: Condition) -> list[dict[str, Any]]:
-    """What the condition reads, and what one should know of it: purpose, freshness, strength as a proxy."""
-    strengths = proxies.strongest()
-    return [_about(attribute(name), strengths) for name in sorted(attributes_of(when))]
+    """What the condition reads, and what one should know of it: purpose, freshness, strength as a proxy, and that of
+    each clause on it."""
+    now, live = timezone.now(), engine()
+    bands = thresholds.bands_in_force(live.plan.release if live else {}, now.date())
+    strengths, read = proxies.strongest(bands), dict(clauses(when))
+    told = proxies.strongest_clauses(read, now, bands) if strengths else {}
+    texts = dict(zip(read, _clause_texts(when), strict=True))
+    return [
+        {
+            **_about(attribute(name), strengths),
+            "clauses": [(texts[path], told[path]) for path in read if path in told and read[path].attribute == name],
+        }
+        for name in sorted(attributes_of(when))
+    ]
 
 
 def _about(declared: Attribute, strengths: Mapping[str, proxies.Strength]) -> dict[str, Any]:

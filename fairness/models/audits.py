@@ -29,19 +29,24 @@ class FairnessAudit(models.Model):
 
 
 class ProxyStrength(models.Model):
-    """How much one attribute tells of one protected group, as of the last measurement. Aggregates only."""
+    """How much one attribute, or one clause on it, tells of one protected group, as of the last measurement. Aggregates
+    only."""
 
     attribute = models.CharField(max_length=60)
+    clause = models.CharField(
+        max_length=64, blank=True
+    )  # the hash of a clause of the live release; "" for the attribute
     protected = models.CharField(max_length=30)
     group = models.CharField(max_length=60)
     auc = models.FloatField()
+    mutual_information = models.FloatField()  # normalised, of the attribute's values with all groups of `protected`
     people = models.PositiveIntegerField()  # in and outside of the group, together
     computed_at = models.DateTimeField()
 
     class Meta:
         ordering: ClassVar = ["attribute", "-auc"]
         constraints: ClassVar = [
-            models.UniqueConstraint(name="one_strength_per_group", fields=["attribute", "protected", "group"])
+            models.UniqueConstraint(name="one_strength_per_group", fields=["attribute", "clause", "protected", "group"])
         ]
 
     def __str__(self) -> str:

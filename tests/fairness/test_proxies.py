@@ -9,8 +9,10 @@ from sklearn.metrics import roc_auc_score
 from decisioning import sample
 from fairness import proxies
 from fairness.models import ProxyStrength
+from offers.conditions.grammar import Clause
 from offers.conditions.vectorise import CategoryColumn, NumberColumn, SetColumn
-from tests.factories import NOW, make_bank
+from offers.types import Bands
+from tests.factories import NOW, approve_content, clause, make_bank, rule, small_catalogue
 
 
 def test_the_figure_is_the_area_under_the_curve_whichever_way_it_points() -> None:
@@ -66,9 +68,10 @@ def test_the_planted_proxy_is_the_strongest_and_small_groups_say_nothing() -> No
     assert proxies.strongest() == {}
     assert proxies.measure(NOW) == proxies.measure(NOW) == ProxyStrength.objects.count()
     strongest = proxies.strongest()["credit_score"]
-    assert (strongest.protected, strongest.level) == ("region", "strong")
+    assert (strongest.protected, strongest.level) == ("region", "notable")
+    assert strongest.auc > 0.7
     others = ProxyStrength.objects.filter(attribute="credit_score").exclude(protected="region")
-    assert all(row.auc < proxies.NOTABLE for row in others)
+    assert all(proxies.level(row.auc) == "weak" for row in others)
     ProxyStrength.objects.all().delete()
     sample.forget()
 
@@ -78,4 +81,43 @@ def test_forty_people_are_too_few() -> None:
     sample.forget()
     make_bank(40)
     assert proxies.measure(NOW) == 0
+    sample.forget()
+
+
+def test_mutual_information_is_everything_for_the_group_itself_and_nothing_for_chance() -> None:
+    random = np.random.default_rng(6)
+    groups = random.integers(0, 3, 6000).astype(np.int16)
+    everybody = np.ones(6000, dtype=bool)
+    same = CategoryColumn(groups.astype(np.int32), ("a", "b", "c"))
+    assert proxies.mutual_information(same, everybody, groups) == pytest.approx(1.0)
+    chance = NumberColumn(random.normal(size=6000))
+    assert proxies.mutual_information(chance, everybody, groups) < 0.01
+    near = NumberColumn(random.normal(groups * 2.0, 1))
+    assert 0.1 < proxies.mutual_information(near, everybody, groups) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("auc", "level"), [(0.5, "weak"), (0.599, "weak"), (0.6, "notable"), (0.749, "notable"), (0.75, "strong")]
+)
+def test_a_proxy_is_red_from_three_quarters_on(auc: float, level: str) -> None:
+    """R-SCO-3."""
+    assert proxies.level(auc) == level
+    assert proxies.level(auc, Bands(proxy_notable=0.5, proxy_strong=0.5)) == "strong"
+
+
+@pytest.mark.django_db
+def test_each_clause_is_measured_at_night_where_it_is_live_and_at_once_where_it_is_written() -> None:
+    sample.forget()
+    make_bank(1500, seed=5)
+    approve_content([*small_catalogue(), rule("score-670", clause("credit_score", ">=", 670), "student")])
+    proxies.measure(NOW)
+    live, written = Clause("credit_score", ">=", 670), Clause("credit_score", ">=", 655)
+    assert set(ProxyStrength.objects.exclude(clause="").values_list("clause", flat=True)) >= {proxies.clause_key(live)}
+    found = proxies.strongest_clauses(
+        {"live": live, "written": written, "nobody": Clause("credit_score", ">", 849)}, NOW
+    )
+    assert {name: (one.attribute, one.protected) for name, one in found.items() if name != "nobody"} == {
+        "live": ("credit_score", "region"), "written": ("credit_score", "region"),
+    }  # fmt: skip
+    assert proxies.strongest()["credit_score"].auc > found["live"].auc > 0.6  # a cut tells less than the number
     sample.forget()
