@@ -15,7 +15,7 @@ from fairness.causes import figures, waterfall
 from fairness.causes.kept import Kind
 from fairness.cube.rollup import ANY, FAMILY
 from fairness.cube.stages import WORDS
-from fairness.models import Cause
+from fairness.models import Cause, CubeCount
 from fairness.thresholds import Bands
 from offers.models import Arm, EligibilityRule, Offer
 
@@ -93,8 +93,8 @@ def drivers_of(cause: Cause) -> dict[str, Any] | None:
 
 
 def waterfall_of(cause: Cause) -> dict[str, Any] | None:
-    """Where on the way the same group fell behind in the newest audited month."""
-    month = next(iter(heat.months()), None)
+    """Where on the way the same group fell behind in the newest month that was counted."""
+    month = CubeCount.objects.order_by("-month").values_list("month", flat=True).first()
     found = waterfall.of_month(month, cause.subject, cause.attribute, cause.group, cause.reference) if month else None
     if month is None or found is None or found.until is None:
         return None
