@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Final
@@ -18,10 +18,11 @@ from offers import canonical
 from offers.conditions.grammar import attributes_of
 from offers.register import ATTRIBUTES, GROUPS, PROTECTED, ProtectedAttribute, attribute
 
-_ORIGINS: Final = {"own_txn": "own records", "application": "application", "consumer_report": "consumer report",
-                   "session": "this session"}  # fmt: skip
-_PURPOSES: Final = {"account_servicing": "servicing the account", "marketing_own_data": "marketing with own data",
-                    "prescreen_firm_offer": "firm offer only", "legal_requirement": "required by law"}  # fmt: skip
+_ORIGINS: Final = {"own_txn": "own records", "session": "this session"}
+_PURPOSES: Final = {
+    "account_servicing": "servicing the account", "marketing_own_data": "marketing with own data",
+    "prescreen_firm_offer": "firm offer only", "legal_requirement": "required by law",
+}  # fmt: skip
 
 
 def delivery(record: Record, audience: Audience) -> Block:
@@ -77,11 +78,14 @@ def _totals(contacts: caps.Contacts, record: Record) -> tuple[int, int]:
 
 def data(record: Record, audience: Audience) -> Block:
     """Block 8."""
-    groups = record.of.known.ages
+    groups = {name: seconds for name, seconds in sorted(record.of.known.ages.items()) if _read(record, name)}
     rows = tuple(
-        (GROUPS[name].meaning, wording.age(seconds), _joined(_ORIGINS[one.source] for one in _read(record, name)),
-         _joined(_PURPOSES[one.purpose] for one in _read(record, name)))
-        for name, seconds in sorted(groups.items()) if _read(record, name)
+        (
+            GROUPS[name].meaning, wording.age(seconds),
+            _named((one.source for one in _read(record, name)), _ORIGINS),
+            _named((one.purpose for one in _read(record, name)), _PURPOSES),
+        )
+        for name, seconds in groups.items()
     )  # fmt: skip
     withheld = wording.listed([GROUPS[name].meaning for name in record.of.known.withheld])
     return Block(
@@ -90,7 +94,7 @@ def data(record: Record, audience: Audience) -> Block:
         facts=(("Register", f"sha256 {register_hash()[:32]}… of {len(ATTRIBUTES)} attributes, as of this version"),),
         table=Table(("Group", "Age", "Source", "Purpose"), rows) if rows else None,
         data={
-            "groups": {name: seconds for name, seconds in groups.items() if _read(record, name)},
+            "groups": groups,
             "protected_inputs": sorted(protected_inputs(record.of.plan)), "register_sha256": register_hash(),
             "proxy_inputs": proxy_inputs(record.of.plan),
         },
@@ -103,8 +107,8 @@ def _read(record: Record, group: str) -> list[Any]:
     return [one for one in ATTRIBUTES.values() if one.group == group and one.name in names]
 
 
-def _joined(texts: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(texts))
+def _named(codes: Iterable[str], names: Mapping[str, str]) -> str:
+    return ", ".join(dict.fromkeys(names.get(one, wording.code(one)) for one in codes))
 
 
 def statement(record: Record) -> str:
