@@ -83,6 +83,52 @@ def grouped(customers: Sequence[int]) -> Iterator[tuple[str, str, NDArray[np.int
 
 def erase(customers: Sequence[int]) -> int:
     """Delete everything of these customers; returns how many entries there were."""
-    with connections[ALIAS].cursor() as cursor:
+    with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute("DELETE FROM vault.estimate WHERE customer_id = ANY(%s)", [list(customers)])
         cursor.execute("DELETE FROM vault.protected_attribute WHERE customer_id = ANY(%s)", [list(customers)])
         return int(cursor.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How groups were estimated: by what, in which version, from tables of which census."""
+
+    name: str
+    version: str
+    vintage: str
+
+
+def write_estimates(
+    attribute: str, groups: Sequence[str], customers: Sequence[int], probabilities: NDArray[np.float64], *,
+    method: Method, now: datetime,
+) -> int:  # fmt: skip
+    """Store the probabilities (N, groups) of these customers over older ones, each as it is and never as a group; a row
+    with a NaN is not stored. Returns how many customers are estimated."""
+    known = ~np.isnan(probabilities).any(axis=1)
+    with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM vault.estimate WHERE attribute = %s AND customer_id = ANY(%s)", [attribute, list(customers)]
+        )
+        with cursor.copy("COPY vault.estimate FROM STDIN") as copy:
+            for place in np.flatnonzero(known):
+                for group, probability in zip(groups, probabilities[place].tolist(), strict=True):
+                    copy.write_row((customers[place], attribute, group, probability, method.name, method.version,
+                                    method.vintage, now))  # fmt: skip
+    return int(known.sum())
+
+
+def estimates(attribute: str, customers: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The groups and the probabilities (N, groups) of these customers, NaN for whoever has none."""
+    places = {customer: place for place, customer in enumerate(customers)}
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            'SELECT customer_id, "group", probability FROM vault.estimate'
+            " WHERE attribute = %s AND customer_id = ANY(%s)",
+            [attribute, list(customers)],
+        )
+        rows = cursor.fetchall()
+    groups = tuple(sorted({group for _, group, _ in rows}))
+    found = np.full((len(customers), len(groups)), np.nan)
+    for customer, group, probability in rows:
+        found[places[customer], groups.index(group)] = probability
+    return groups, found

@@ -115,3 +115,46 @@ def test_a_table_of_codes_is_the_table_of_names(people: list[tuple[str | None, b
     codes = np.array([-1 if group is None else names.index(group) for group, _ in people], dtype=np.int16)
     favourable = np.array([happy for _, happy in people], dtype=bool)
     assert Grouping(codes, names).table(favourable) == counts.table([group for group, _ in people], favourable)
+
+
+@pytest.mark.django_db
+def test_the_serving_login_reads_counts_and_never_the_vault() -> None:
+    """T-AUD-11 and T-AUD-12."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_viewdef('fairness_groupcount'), has_table_privilege('candor_serving', 'fairness_groupcount',"
+            " 'SELECT'), has_table_privilege('candor_serving', 'fairness_groupcount', 'INSERT'),"
+            " has_schema_privilege('candor_serving', 'vault', 'USAGE')"
+        )
+        definition, reads, writes, enters = cursor.fetchone()
+    assert (reads, writes, enters) == (True, False, False)
+    assert "HAVING (count(*) >= 20)" in definition
+
+
+@pytest.mark.usefixtures("live_db")
+def test_the_view_counts_whom_it_may() -> None:
+    """T-AUD-12: 20 women are counted, 19 men are not, and a birth date is no group."""
+    entries = [Entry(number, "gender", "female" if number < 20 else "male") for number in range(39)]
+    entries += [Entry(number, "birth_date", "1980-01-01") for number in range(39)]
+    vault.write(entries, source="test", now=NOW)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT * FROM fairness_groupcount")
+        assert cursor.fetchall() == [("gender", "female", 20)]
+
+
+@pytest.mark.django_db
+def test_an_estimate_is_kept_as_probabilities_with_its_method_and_goes_with_its_customer() -> None:
+    """R-PRX-2 and R-PRX-3."""
+    told = np.array([[0.25, 0.75], [np.nan, np.nan], [0.6, 0.4]])
+    method = vault.Method("BISG", "1", "2020")
+    assert vault.write_estimates("race", ["a", "b"], [1, 2, 3], told, method=method, now=NOW) == 2
+    groups, found = vault.estimates("race", [3, 2, 1])
+    assert groups == ("a", "b")
+    assert np.array_equal(found, told[::-1], equal_nan=True)
+    vault.write_estimates("race", ["a", "b"], [3], np.array([[0.1, 0.9]]), method=method, now=NOW)
+    assert vault.estimates("race", [3])[1].tolist() == [[0.1, 0.9]]
+    with connections["vault"].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT method, version, vintage FROM vault.estimate")
+        assert cursor.fetchall() == [("BISG", "1", "2020")]
+    vault.erase([1, 3])
+    assert vault.estimates("race", [1, 3])[0] == ()
