@@ -135,10 +135,15 @@ def attribute(name: str) -> Attribute:
     found = ATTRIBUTES.get(name)
     if found is not None:
         return found
+    refuse_protected(name)
+    raise UnknownAttribute(name, tuple(difflib.get_close_matches(name.lower(), ATTRIBUTES, n=3)))
+
+
+def refuse_protected(name: str) -> None:
+    """Raise ProtectedAttribute where a name, as a bank's export may spell it, stands for a protected characteristic."""
     refused = _protected(name)
     if refused is not None:
         raise ProtectedAttribute(name, refused.citation)
-    raise UnknownAttribute(name, tuple(difflib.get_close_matches(name.lower(), ATTRIBUTES, n=3)))
 
 
 def attributes(*, use: Use | None = None, group: str | None = None) -> tuple[Attribute, ...]:

@@ -220,8 +220,11 @@ def _decisions(content: Mapping[str, Any]) -> Section:
 
 
 def _attribute(name: str, declared: Mapping[str, Any]) -> CustomerColumn:
-    """Raises ProtectedAttribute or UnknownAttribute for a name outside the register."""
+    """Raises ProtectedAttribute or UnknownAttribute for a name outside the register; ProtectedAttribute also for a
+    column that may be asked for the vault alone (12 CFR 1002.5), whatever it is to become, but for a legal flag."""
     known = register.attribute(name)
+    if "at_least_years" not in declared:
+        register.refuse_protected(declared.get("column", ""))
     count_of = declared.get("count_of", "")
     type_: CellType = "date" if "at_least_years" in declared else _TYPE_OF[known.type]
     return CustomerColumn(
