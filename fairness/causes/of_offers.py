@@ -16,7 +16,7 @@ from decisioning.features import population
 from decisioning.impact.people import Floats, Mask
 from decisioning.impact.reach import eligible
 from decisioning.plan import Plan
-from fairness import dataset
+from fairness import dataset, findings
 from fairness.causes import attribution, drivers, failures, leak
 from fairness.causes.failures import Failures
 from fairness.causes.kept import Found, Kind, keep
@@ -152,7 +152,7 @@ def _model(plan: Plan, offers: Sequence[str], now: datetime) -> int:
         return keep(Kind.DRIVERS, [], now) + keep(Kind.LEAK, [], now)
     read = _read(plan, now)
     kept = keep(Kind.DRIVERS, list(_drivers(read, offers)), now)
-    return kept + keep(Kind.LEAK, list(_leaks(read)), now)
+    return kept + keep(Kind.LEAK, list(_leaks(read, now)), now)
 
 
 def _drivers(read: _Read, offers: Sequence[str]) -> Iterator[Found]:
@@ -174,7 +174,7 @@ def _drivers(read: _Read, offers: Sequence[str]) -> Iterator[Found]:
             yield _found(offer, pair, {**asdict(said), "gap": said.gap, "model": plan.model.name})
 
 
-def _leaks(read: _Read) -> Iterator[Found]:
+def _leaks(read: _Read, now: datetime) -> Iterator[Found]:
     plan = read.plan
     assert plan.model is not None
     columns = plan.model.encoder.columns[: plan.model.encoder.customer_width]
@@ -187,6 +187,22 @@ def _leaks(read: _Read) -> Iterator[Found]:
             people = min(said.inside, said.people - said.inside)
             content = {**asdict(said), "red": list(said.red(read.bands))}
             yield Found(plan.model.name, attribute, said.group, "", people, content)
+            alarm(plan.model.name, said, read.bands, now)
+
+
+def alarm(model: str, said: leak.Leak, bands: Bands, now: datetime) -> None:
+    """A finding where the inputs of a model give a group away, by one of them or all together."""
+    red = said.red(bands)
+    if not red and said.all_inputs < bands.proxy_strong:
+        return
+    by = ", ".join(red) or "all inputs together"
+    findings.breach(
+        kind="leak", subject=f"{model}/{said.attribute}/{said.group}", title=f"{model} is told of {said.group} by {by}",
+        cause="What the model reads tells somebody of the group from somebody else.",
+        evidence={"inputs": {name: auc for name, auc in said.inputs if name in red}, "all_inputs": said.all_inputs,
+                  "score": said.score, "line": bands.proxy_strong, "people": said.people},
+        now=now,
+    )  # fmt: skip
 
 
 def _matrix(read: _Read, row: int) -> Floats:

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from decisioning import impact, rebuild, runtime, sample, serve
 from decisioning.models import CapLedger, Customer
+from decisioning.propensity.encoding import Column
 from fairness import tasks
-from fairness.causes import logged, of_decisions, of_offers
+from fairness.causes import leak, logged, of_decisions, of_offers
 from fairness.causes.kept import Found, Kind, keep
 from fairness.dataset import Grouping
 from fairness.models import Cause, Finding
@@ -145,3 +146,18 @@ def test_an_arm_that_a_group_never_meets_opens_one_finding() -> None:
     finding = Finding.objects.get(kind="starvation")
     assert finding.subject == f"{seen.arms[arm]}/region/Islands"
     assert finding.times_seen == 2
+
+
+def test_a_model_that_is_told_of_a_group_opens_a_finding_that_names_the_input() -> None:
+    # T-AUD-10
+    codes = (np.arange(600) % 2).astype(np.int16)
+    noise = np.random.default_rng(1).random((600, 2))
+    columns = [Column(name, "customer", "number", name) for name in ("x16", "x17")]
+    groups = Grouping(codes, ("female", "male"))
+    for matrix in (noise, np.column_stack([noise[:, 0], codes])):
+        for said in leak.screen(columns, matrix, noise[:, 0], "gender", groups):
+            of_offers.alarm("champion", said, DEFAULT, timezone.now())
+    opened = Finding.objects.filter(kind="leak").values_list("subject", "title")
+    assert sorted(opened) == [
+        (f"champion/gender/{group}", f"champion is told of {group} by x17") for group in ("female", "male")
+    ]
