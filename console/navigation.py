@@ -48,6 +48,7 @@ AREAS: Final = (
             ("Exposure", "exposure", "see:fairness"),
             ("Audit a file", "fairness_file", "see:fairness"),
             ("Policy packs", "packs", "see:fairness"),
+            ("Individuals", "individuals", "see:individuals"),
             ("Alternatives", "alternatives", "see:fairness"),
             ("Findings", "findings", "see:findings"),
             ("Decisions", "decisions", "see:decisions"),

@@ -29,6 +29,7 @@ from fairness.counts import GroupCounts
 from fairness.cube import lines, record
 from fairness.explanations import requests
 from fairness.governance import inventory, measurement, validation
+from fairness.individual import neighbours
 from fairness.models import Anchor, Cause, CubeCount, CubeOffer, FairnessAudit
 from offers import packs, roles
 from offers.catalog import Item
@@ -76,6 +77,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     )  # fmt: skip
     _causes(now)
     _search(people[roles.COMPLIANCE], now)
+    neighbours.check(now)
     _model(people, now)
     _request(made[0], people[roles.COMPLIANCE], now)
     return LivingBank(people, [name for name in names if name], made, change, found.pk)

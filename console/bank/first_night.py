@@ -3,18 +3,22 @@ that a producer got wrong. So no page of the data is empty on the demo's first d
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from console.bank import staff
 from console.bank.events import SOURCE
 from decisioning import store
 from decisioning.features import materialise, skew, statistics
-from decisioning.models import Customer, SkewCheck
+from decisioning.models import Customer, ModelVersion, SkewCheck
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
 from fairness import proxies, tasks
+from fairness.alternatives import protocol, search
+from fairness.individual import flip, neighbours, swap
 
 
 def pending() -> bool:
@@ -35,6 +39,27 @@ def run(now: datetime) -> None:
     tasks.find_causes()
     tasks.review_models()
     tasks.anchor_audit()
+    _individuals(now)
+    _alternatives(now)
+
+
+def _individuals(now: datetime) -> None:
+    """What a week brings, on fewer customers than a week does."""
+    flip.check(now, most=1_000)
+    neighbours.check(now)
+    swap.check(now)
+
+
+def _alternatives(now: datetime) -> None:
+    """A search for alternatives to the champion, where the bank has seen enough to judge one out of time."""
+    champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).first()
+    if champion is None:
+        return
+    settings = protocol.Settings(trials=24)
+    with contextlib.suppress(protocol.InvalidProtocol):
+        search.run(
+            protocol.freeze_model_search(champion.name, settings, author=staff.user("mona.models"), now=now), now
+        )
 
 
 def _wrong_events(now: datetime) -> list[bytes]:

@@ -11,6 +11,7 @@ from console.views import (
     fairness_drill,
     fairness_history,
     findings,
+    individuals,
     models,
     packs,
     requests,
@@ -31,6 +32,9 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/causes/<str:offer>/<str:attribute>/find/", causes.find, name="causes_find"),
     path("fairness/steering/", causes.steering, name="steering"),
     path("fairness/exposure/", causes.exposure, name="exposure"),
+    path("fairness/individuals/", individuals.index, name="individuals"),
+    path("fairness/individuals/check/", individuals.check, name="individuals_check"),
+    path("fairness/individuals/pairs/<int:pk>/", individuals.pair, name="individuals_pair"),
     # Less discriminatory alternatives.
     path("fairness/alternatives/", alternatives.index, name="alternatives"),
     path("fairness/alternatives/new/", alternatives.new, name="alternatives_new"),

@@ -7,7 +7,7 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
-from fairness.models import CubeComparison, CustomerRequest, Search
+from fairness.models import ComparatorPair, CubeComparison, CustomerRequest, Search
 from tests.living_bank import LivingBank
 
 # What its address needs; "{decision}" and the like stand for what the living bank has.
@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "feature_group": ("account_state",), "pack": ("us-new-jersey",), "pack_edit": ("us-new-jersey",),
     "customer": ("{customer}",), "finding": ("{finding}",), "model": ("spare",),
     "model_edit": ("spare",), "validation": ("spare",), "alternatives_search": ("{search}",),
+    "individuals_pair": ("{pair}",),
 }  # fmt: skip
 QUERIES = {
     "offer_compare": "?offer=student&offer=travel-plus", "release_difference": "?old=1&new=1",
@@ -43,7 +44,7 @@ NO_PAGE = frozenset(
         "decision_explanation_pdf", "decision_explanation_json", "decision_letter_pdf", "request_take", "request_close",
         "request_refuse",
         "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
-        "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
+        "individuals_check", "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
         "validation_begin", "validation_write", "validation_countersign",
         "alternatives_waive", "alternatives_progress", "alternatives_run",
         "alternatives_decide", "alternatives_sign", "alternatives_propose", "alternatives_table", "alternatives_paper",
@@ -59,6 +60,7 @@ def address(name: str, bank: LivingBank) -> str:
         "comparison": CubeComparison.objects.values_list("pk", flat=True)[0],
         "request": CustomerRequest.objects.values_list("pk", flat=True)[0],
         "search": Search.objects.values_list("pk", flat=True)[0],
+        "pair": ComparatorPair.objects.values_list("pk", flat=True)[0],
     }  # fmt: skip
     arguments = [argument.format(**held) for argument in ARGUMENTS.get(name, ())]
     return reverse(name, args=arguments) + QUERIES.get(name, "")
