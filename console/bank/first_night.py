@@ -27,7 +27,7 @@ def pending() -> bool:
 
 def run(now: datetime) -> None:
     """Send the wrong events, then compute everybody's features, by which a forest learns what is usual; then measure,
-    compute again, check and audit. Raises RedisError or jobs.AlreadyRunning."""
+    compute again and check. Raises RedisError or jobs.AlreadyRunning."""
     for body in _wrong_events(now):
         store.client().xadd(store.SIGNALS, {FIELD: body})
     materialise.population(now)
@@ -35,7 +35,6 @@ def run(now: datetime) -> None:
     skew.check(now)
     tables.check(now)
     proxies.measure(now)
-    tasks.audit_decisions()
     tasks.find_causes()
     tasks.review_models()
     tasks.anchor_audit()

@@ -19,7 +19,7 @@ from console.demo_access import JOB
 from decisioning import jobs, learn, rebuild, retraining, scoring
 from decisioning.features import materialise
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
-from fairness import audit
+from fairness import audit, tasks
 from fairness.models import FairnessAudit
 
 _WARMED = 2_000  # customers at a time
@@ -156,7 +156,7 @@ def _audit(progress: Progress) -> None:
     """AIF360 and the closed forms on what really happened."""
     progress("fairness audit", 0, 1)
     if not FairnessAudit.objects.filter(source=audit.DECISIONS).exists():
-        audit.audit(timezone.now())
+        tasks.audit_decisions()
     progress("fairness audit", 1, 1)
 
 

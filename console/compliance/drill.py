@@ -95,7 +95,8 @@ def _turns(whole: float | None, within: float | None) -> bool:
 def other_stages(month: date, offer: str, attribute: str, group: str) -> Mapping[str, str]:
     """The verdict of the same comparison at every stage."""
     rows = CubeComparison.objects.filter(month=month, offer=offer, attribute=attribute, group=group)
-    return dict(rows.values_list("stage", "verdict"))
+    found = dict(rows.values_list("stage", "verdict"))
+    return {stage: found[stage] for stage in STAGES if stage in found}
 
 
 def attributes_of(month: date) -> list[str]:

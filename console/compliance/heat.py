@@ -151,13 +151,19 @@ def _rows(
                 (column_name(column), _tile(worst.get((key, column)), stage, bands, trends)) for column in wanted
             ],
         }
-        for key in sorted({key for key, _ in found}, key=_in_order)
+        for key in sorted({key for key, _ in found}, key=lambda key: (_severity(key, worst), _in_order(key)))
     ]
 
 
-def _in_order(key: str) -> tuple[int, str]:
-    """Any offer first, then the families."""
-    return (0 if key == ANY else 1 if key.startswith(FAMILY) else 2), key
+def _severity(key: str, worst: Mapping[tuple[str, str], CubeComparison]) -> int:
+    """What fails stands above what is watched, and that above the rest; any offer above all."""
+    held = {row.verdict for (subject, _), row in worst.items() if subject == key}
+    return 0 if key == ANY else 1 if Verdict.FAIL in held else 2 if Verdict.WATCH in held else 3
+
+
+def _in_order(key: str) -> tuple[bool, str]:
+    """Families before offers."""
+    return not key.startswith(FAMILY), key
 
 
 def columns(attributes: Iterable[str]) -> list[str]:

@@ -90,6 +90,7 @@ def rebuild(month: date, now: datetime) -> None:
     for customers, units in _chunks(month, len(CubeOffer.objects.all())):
         _count(tally, customers, units, dataset.groupings(customers, at, edges))
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('candor cube'))")  # two may count one month at a time
         CubeCount.objects.filter(month=month).delete()
         with cursor.copy(_INSERT) as copy:
             for row in _cuts(tally):
