@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from console.access import SignedInRequest, allowed
 from console.forms import DateInput
 from console.paging import paged
+from console.templatetags.console import sentence
 from decisioning.models import Job
 from fairness.governance.examiner import pack as packs
 from fairness.governance.examiner import scope as scopes
@@ -36,7 +37,7 @@ class PackForm(forms.Form):
     first = forms.DateField(label="From", widget=DateInput)
     last = forms.DateField(label="To, included", widget=DateInput)
     campaign = forms.CharField(
-        label="Campaign", required=False, max_length=120, help_text="An offer's key or a loaded history. Empty: all."
+        label="An offer's key or a loaded history (empty: everything)", required=False, max_length=120
     )
 
     def clean(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class PackForm(forms.Form):
             try:
                 self.scope = scopes.of(given["first"], given["last"], given.get("campaign", "").strip())
             except (scopes.NoPeriod, scopes.UnknownCampaign) as fault:
-                raise forms.ValidationError(f"{str(fault).capitalize()}.") from fault
+                raise forms.ValidationError(sentence(fault)) from fault
         return given
 
 

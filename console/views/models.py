@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from console.access import SignedInRequest, allowed
 from console.compliance.model_forms import RecordForm, initial
 from console.paging import paged
+from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
 from fairness.governance import card, inventory, readiness, reviews
 from fairness.governance.examiner import tables
@@ -115,7 +116,7 @@ def edit(request: SignedInRequest, name: str) -> HttpResponse:
             messages.success(request, "It stands in the inventory; the version before it is kept.")
             return redirect("model", name)
         except (NoReason, inventory.NoRationale, inventory.UnknownField, inventory.Validated) as fault:
-            form.add_error(None, f"{str(fault).capitalize()}.")
+            form.add_error(None, sentence(fault))
     status = 422 if form.is_bound else 200
     return render(request, "models/edit.html", {"name": name, "form": form}, status=status)
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from console.access import SignedInRequest, allowed
 from console.compliance.model_forms import ReportForm
+from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
 from fairness.governance import card, fields, measurement, validation
 from fairness.tasks import measurement_job
@@ -64,7 +65,7 @@ def begin(request: SignedInRequest, name: str) -> HttpResponse:
     except ModelVersion.DoesNotExist:
         raise Http404(f"There is no model {name}.") from None
     except validation.AlreadyOpen as fault:
-        messages.error(request, f"{str(fault).capitalize()}.")
+        messages.error(request, sentence(fault))
     return redirect("validation", name)
 
 
@@ -84,7 +85,7 @@ def write(request: SignedInRequest, name: str, validation_id: int) -> HttpRespon
             validation.sign(validation_id, by=request.user, now=timezone.now())
         messages.success(request, "Signed." if "sign" in request.POST else "Saved.")
     except (NoReason, WrongStatus, validation.NotMeasured) as fault:
-        messages.error(request, f"{str(fault).capitalize()}.")
+        messages.error(request, sentence(fault))
     except validation.ModelValidation.DoesNotExist:
         raise Http404("There is no such validation.") from None
     return redirect("validation", name)
@@ -97,7 +98,7 @@ def countersign(request: SignedInRequest, name: str, validation_id: int) -> Http
         validation.countersign(validation_id, by=request.user, now=timezone.now())
         messages.success(request, "Countersigned.")
     except WrongStatus as fault:
-        messages.error(request, f"{str(fault).capitalize()}.")
+        messages.error(request, sentence(fault))
     except validation.ModelValidation.DoesNotExist:
         raise Http404("There is no such validation.") from None
     return redirect("validation", name)

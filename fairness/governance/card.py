@@ -68,7 +68,7 @@ def stated(row: ModelRecord) -> list[dict[str, Any]]:
     return [
         {
             "label": field.label,
-            "text": (field.choices or {}).get(text, text),
+            "text": (field.choices or {}).get(text, text).removeprefix(fields.DEFAULT),
             "default": text.startswith(fields.DEFAULT),
             "missing": field.mandatory and not text.strip(),
         }

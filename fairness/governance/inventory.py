@@ -10,6 +10,7 @@ from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from decisioning.features import population
 from decisioning.models import ModelVersion
@@ -72,7 +73,7 @@ def keep(name: str, now: datetime) -> ModelRecord:
 def _first(name: str, now: datetime) -> ModelRecord:
     champion = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).exclude(name=name).only("name").first()
     before = newest(champion.name) if champion else None
-    proposal = ChangeRequest.objects.filter(kind="model", key=name).select_related("author").order_by("pk").first()
+    proposal = proposals(name).select_related("author").first()
     developer = proposal.author if proposal else None
     content = {**fields.DEFAULTS, **(before.content if before else {})}
     content["developed_by"] = (
@@ -87,6 +88,12 @@ def _first(name: str, now: datetime) -> ModelRecord:
     return _store(
         ModelRecord(model_id=name, version=1, tier=tier, developer=developer, content=content, note=note), now
     )
+
+
+def proposals(name: str) -> QuerySet[ChangeRequest]:
+    """The changes that would make it champion, the first one first; going back to it is none."""
+    item = [{"kind": "model", "key": name}]
+    return ChangeRequest.objects.filter(kind__in=("model", "catalogue"), items__contains=item).order_by("pk")
 
 
 def _tier(content: Mapping[str, str], wanted: int | None, rationale: str) -> tuple[int, str]:

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
 
 from decisioning.features import statistics
 from decisioning.models import ModelVersion, Signal
@@ -96,9 +95,7 @@ def _dates(name: str, tier: int) -> Iterator[tuple[date, str]]:
 
 def went_live(name: str) -> Release | None:
     """The first release with this model."""
-    changes = Q(change__kind="model", change__key=name)
-    changes |= Q(change__kind="catalogue", change__items__contains=[{"kind": "model", "key": name}])
-    return Release.objects.filter(changes).order_by("number").first()
+    return Release.objects.filter(change__in=inventory.proposals(name)).order_by("number").first()
 
 
 def _seen(model: ModelVersion, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:

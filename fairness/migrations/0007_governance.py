@@ -29,7 +29,8 @@ CREATE FUNCTION candor_developed(wanted text, person integer) RETURNS boolean LA
     SELECT developer_id AS id FROM fairness_modelrecord WHERE model = wanted AND developer_id IS NOT NULL
     UNION SELECT m.user_id FROM fairness_modelrecord r JOIN auth_group g ON g.name = r.developer_role
       JOIN auth_user_groups m ON m.group_id = g.id WHERE r.model = wanted
-    UNION SELECT author_id FROM offers_changerequest WHERE kind = 'model' AND key = wanted
+    UNION SELECT author_id FROM offers_changerequest WHERE kind IN ('model', 'catalogue')
+      AND items @> jsonb_build_array(jsonb_build_object('kind', 'model', 'key', wanted))
   )
   SELECT EXISTS (
     SELECT 1 FROM named n JOIN auth_user d ON d.id = n.id JOIN auth_user p ON p.id = person
@@ -110,6 +111,25 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER guard_documented BEFORE INSERT ON offers_release FOR EACH ROW EXECUTE FUNCTION candor_guard_documented();
+"""
+
+# An override takes a reason: also a stop, a broken glass and a justification in SQL.
+OVERRIDES = """
+CREATE FUNCTION candor_guard_reason() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_TABLE_NAME = 'offers_stop' THEN
+    IF trim(NEW.reason) = '' THEN
+      RAISE EXCEPTION 'a stop takes a reason' USING ERRCODE = 'restrict_violation';
+    END IF;
+  ELSIF (NEW.broken_by_id IS NOT NULL AND trim(NEW.broken_because) = '')
+     OR (NEW.justified_by_id IS NOT NULL AND trim(NEW.justification) = '') THEN
+    RAISE EXCEPTION 'breaking the glass and justifying take a reason' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard_reason BEFORE INSERT ON offers_stop FOR EACH ROW EXECUTE FUNCTION candor_guard_reason();
+CREATE TRIGGER guard_reason BEFORE INSERT OR UPDATE ON offers_changerequest
+  FOR EACH ROW EXECUTE FUNCTION candor_guard_reason();
 """
 
 
@@ -397,5 +417,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(("settled_by__isnull", True)), fields=("model", "kind"), name="one_open_trigger"
             ),
         ),
-        *[migrations.RunSQL(sql, migrations.RunSQL.noop) for sql in (APPEND_ONLY, VALIDATIONS, RELEASES)],
+        *[migrations.RunSQL(sql, migrations.RunSQL.noop) for sql in (APPEND_ONLY, VALIDATIONS, RELEASES, OVERRIDES)],
     ]

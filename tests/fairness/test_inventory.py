@@ -3,25 +3,27 @@ T-LEG-13)."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, IntegrityError, connections, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from decisioning.models import ModelVersion
 from fairness import evidence, gate
 from fairness.governance import fields, inventory, readiness
 from fairness.governance.inventory import Statement
 from fairness.models import ModelRecord, ModelValidation
-from offers import canonical, roles
+from offers import canonical, packs, roles, snapshot
 from offers.approvals import NoReason
 from offers.catalog import Item
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 from tests.factories import NOW, approve_content, author_of_anything, make_bank, make_model, make_user, propose
 
 pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
@@ -194,7 +196,7 @@ def test_who_developed_a_model_does_not_validate_it(name: str, how: str) -> None
         validator.groups.add(Group.objects.get_or_create(name=roles.RISK_AUTHOR)[0])
         state(name, developer_role=roles.RISK_AUTHOR)
     elif how == "proposed it":
-        propose([Item("model", name, {"title": name, "sha256": "0" * 64})], author=validator)
+        propose([Item("model", name, {"title": name, "sha256": "0" * 64})], author=validator, key="champion")
     else:
         other = make_user(roles.RISK_AUTHOR, "other-account")
         User.objects.filter(pk=other.pk).update(email="Jo@bank.example")
@@ -236,3 +238,23 @@ def test_only_model_risk_validates(name: str) -> None:
         ModelValidation.objects.create(
             model_id=name, record=inventory.keep(name, NOW), validator=make_user(roles.COMPLIANCE, "c"), started_at=NOW
         )
+
+
+def test_what_was_live_at_a_moment_takes_one_query_with_its_rules_packs_and_model(
+    name: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """T-GOV-26."""
+    approve_content(now=NOW)
+    sha256 = ModelVersion.objects.get(name=name).sha256
+    approve_content([Item("model", name, {"title": "Challenger", "sha256": sha256})], now=LATER)
+    with django_assert_num_queries(1):
+        then = snapshot.live_at(NOW)
+    with django_assert_num_queries(1):
+        now = snapshot.live_at(LATER)
+    assert then is not None
+    assert now is not None
+    assert (then.content["model"], now.content["model"].keys()) == ({}, {"challenger"})
+    for release in (then, now):
+        read = snapshot.read(release.number, release.content)
+        assert "score-670" in read.rules
+        assert packs.in_force(release.content, NOW.date())
