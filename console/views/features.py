@@ -32,6 +32,8 @@ from decisioning.features.freshness import GroupFreshness
 from decisioning.features.statistics import Statistics
 from decisioning.features.usage import User
 from decisioning.models import SkewCheck
+from fairness import proxies, thresholds
+from fairness.thresholds import Bands
 from offers import roles
 from offers.models import ChangeRequest
 from offers.register import ATTRIBUTES, GROUPS, Attribute, Use, attributes
@@ -75,7 +77,7 @@ def group(request: SignedInRequest, name: str) -> HttpResponse:
     """One group with all its attributes."""
     if name not in GROUPS:
         raise Http404(f"There is no feature group {name}.")
-    used, (model, drifts) = usage.used_by(), _drift()
+    used, (model, drifts), strengths = usage.used_by(), _drift(), proxies.strongest(_bands())
     row = next(row for row in freshness.now(timezone.now()) if row.group.name == name)
     measured, declared = statistics.population(), attributes(group=name)
     hrefs = _hrefs(user for attribute in declared for user in used[attribute.name])
@@ -87,9 +89,18 @@ def group(request: SignedInRequest, name: str) -> HttpResponse:
             "row": _group(row, used, drifts),
             "model": model,
             "statistics": measured,
-            "attributes": [_attribute(one, used, drifts.get(one.name), measured, row, hrefs) for one in declared],
+            "attributes": [
+                {**_attribute(one, used, drifts.get(one.name), measured, row, hrefs), "proxy": strengths.get(one.name)}
+                for one in declared
+            ],
         },
     )
+
+
+def _bands() -> Bands:
+    """The lines by which an attribute is a notable or a strong proxy."""
+    live = engine()
+    return thresholds.bands_in_force(live.plan.release if live else {}, timezone.localdate())
 
 
 def _drift() -> tuple[str, Mapping[str, Drift]]:
@@ -177,6 +188,8 @@ def _attribute(
         "purpose": PURPOSES[declared.purpose],
         "warning": WARNINGS.get(declared.basis_class, ""),
         "basis": declared.basis_class,
+        "consent": declared.consent,
+        "jurisdictions": sorted(declared.jurisdictions),
         "uses": [(label, use in declared.uses) for use, label in USES.items()],
         "default": None if declared.default is None else attribute_value(declared.name, declared.default),
         "coverage": row.attribute_coverage.get(declared.name),
