@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.templatetags.console import NONE, amount, listed, percent, words
+from console.templatetags.console import NONE, amount, day_of, listed, percent, words
 from offers.register import ATTRIBUTES, OFFER_FACTS, Attribute, Unit
 from offers.types import CHANNELS, Offer
 
@@ -14,6 +15,23 @@ _ABBREVIATION = 3  # letters: "HI" is a state and stays large
 _CHOICES_SHOWN = 6
 _NO_LIMIT = 1e9  # a bound that only tells numbers from nonsense
 _HIDDEN = ("when",)  # shown clause by clause instead
+_UNSAID = ("texts", "facts")  # what stands in them says itself what it is
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(T00:00:00\+00:00)?")
+_SHARES = ("propensity_weight", "bandit_weight", "holdout_share")
+# What a field of a content is called, in its form and where two contents stand side by side.
+LABELS: Final[Mapping[str, str]] = {
+    "decisions_per_day": "offers to one customer a day",
+    "decisions_per_week": "offers to one customer a week",
+    "same_offer_per_week": "the same offer to one customer a week",
+    "holdout_share": "held out, without any offer",
+    "propensity_weight": "weight of the propensity",
+    "bandit_weight": "weight of the bandit",
+    "value_exponent": "weight of an offer's value",
+    "shift_trials": "shift to the bandit after, trials",
+    "boost_cap": "all boosts together multiply by at most",
+    "attribution_days": "attribution of an outcome, days",
+    "lease_minutes": "a choice is kept, minutes",
+}
 # The register's codes of an attribute, in words.
 WARNINGS: Final[Mapping[str, str]] = {
     "close_proxy": "Close proxy of a protected characteristic.",
@@ -139,19 +157,34 @@ def side_by_side(before: Mapping[str, Any] | None, after: Mapping[str, Any] | No
 
 def _flat(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
     for name, value in content.items():
-        label = f"{path}{words(name)}"
+        label = f"{path}{LABELS.get(name) or words(name)}"
         if name in _HIDDEN and not path:
             continue
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}, ")
+            yield from _flat(value, path if name in _UNSAID else f"{label}, ")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for index, entry in enumerate(value, start=1):
-                yield from _flat(entry, f"{label} {index}, ")
+                if "attribute" in entry:
+                    yield f"{label} {index}", _context(entry)
+                else:
+                    yield from _flat(entry, f"{label} {index}, ")
+        elif (fact := OFFER_FACTS.get(name)) is not None:
+            yield fact.meaning, _plain(value) if isinstance(value, str) else measured(value, fact.unit)
         else:
-            fact = OFFER_FACTS.get(name) if path.startswith("facts") else None
-            yield label, _plain(value) if fact is None else measured(value, fact.unit)
+            yield label, measured(value, "ratio") if name in _SHARES else _plain(value)
+
+
+def _context(entry: Mapping[str, Any]) -> str:
+    """What a bandit sees of a customer: "device type is app", "time with the bank, around 60 in steps of 60"."""
+    name = attribute_name(str(entry["attribute"]))
+    if "equals" in entry:
+        return f"{name} is {spelt(str(entry['equals']))}"
+    around, step = (attribute_value(str(entry["attribute"]), entry.get(end)) for end in ("centre", "scale"))
+    return f"{name}, around {around} in steps of {step}"
 
 
 def _plain(value: Any) -> str:
-    """A text stays as its author wrote it; only lists and numbers are put into words."""
+    """A text stays as its author wrote it; only days, lists and numbers are put into words."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return day_of(value)
     return value if isinstance(value, str) and value else measured(value, "none")

@@ -14,6 +14,7 @@ from django.utils.text import slugify
 
 from console.catalogue.surfaces import SURFACES
 from console.forms import DateInput, ProposalForm, midnight
+from console.templatetags.console import words
 from offers import channels as channel_words
 from offers.models import Arm, Offer, Placement, Product
 from offers.terms import OWNED
@@ -86,7 +87,7 @@ class TermsFields(forms.Form):
 class WorthFields(forms.Form):
     """What an offer is worth, and where and when it runs."""
 
-    value = forms.FloatField(label="Value of an acceptance", min_value=0)
+    value = forms.FloatField(label="Value of an acceptance", min_value=0, help_text="To the bank, in its currency.")
     base_rate = forms.FloatField(
         label="Expected acceptance, %", min_value=0.01, max_value=99, help_text="Assumed until a model has seen it."
     )
@@ -94,7 +95,7 @@ class WorthFields(forms.Form):
         min_value=1, max_value=100, help_text="In its family; 1 serves the customer best."
     )
     channels = forms.MultipleChoiceField(
-        widget=forms.CheckboxSelectMultiple, choices=[(key, key.replace("_", " ")) for key in CHANNELS]
+        widget=forms.CheckboxSelectMultiple, choices=[(key, words(key)) for key in CHANNELS]
     )
     placements = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
     starts_at = forms.DateField(label="From", required=False, widget=DateInput(), help_text="Empty: at once.")

@@ -11,9 +11,11 @@ from typing import Any, Final
 from django import forms
 from django.forms import BoundField
 from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst
 
 from console.forms import SCOPES, DateInput, ProposalForm, midnight
 from console.studio.condition_form import number_of
+from console.wording import LABELS
 from offers.models import Offer, Product
 from offers.register import ATTRIBUTES, STATES
 
@@ -130,13 +132,20 @@ class BoostForm(ScopedForm):
         return _said({**self.scoped(before), "factor": self.cleaned_data["factor"], "when": when})
 
 
+def _label(name: str) -> str:
+    """As the field is called wherever it is shown."""
+    return capfirst(LABELS[name])
+
+
 class ContactPolicyForm(ProposalForm):
     """How often a customer is contacted at most, counted over calendar days in UTC."""
 
     title = forms.CharField(label="Name", max_length=200)
-    decisions_per_day = forms.IntegerField(min_value=0, max_value=1000, help_text="Decisions with an offer; 0: none.")
-    decisions_per_week = forms.IntegerField(min_value=0, max_value=1000)
-    same_offer_per_week = forms.IntegerField(min_value=0, max_value=1000)
+    decisions_per_day = forms.IntegerField(
+        label=_label("decisions_per_day"), min_value=0, max_value=1000, help_text="Decisions with an offer; 0: none."
+    )
+    decisions_per_week = forms.IntegerField(label=_label("decisions_per_week"), min_value=0, max_value=1000)
+    same_offer_per_week = forms.IntegerField(label=_label("same_offer_per_week"), min_value=0, max_value=1000)
     holdout_share = forms.FloatField(
         label="Held out, %", min_value=0, max_value=100, required=False, help_text="Customers who get no offer at all."
     )
@@ -157,7 +166,10 @@ class RankingForm(ProposalForm):
         label="Weight of the propensity, %", min_value=0, max_value=100, help_text="The bandit has the rest."
     )
     value_exponent = forms.FloatField(
-        min_value=0, max_value=2, help_text="0 ranks by response alone; 1 by response times value."
+        label=_label("value_exponent"),
+        min_value=0,
+        max_value=2,
+        help_text="0 ranks by response alone; 1 by response times value.",
     )
     shift_trials = forms.FloatField(
         label="Shift to the bandit after, trials", min_value=1, required=False, help_text="Empty: fixed weights."
@@ -166,8 +178,8 @@ class RankingForm(ProposalForm):
         label="All boosts together multiply by at most", min_value=1, max_value=10, required=False,
         help_text="Empty: no cap.",
     )  # fmt: skip
-    attribution_days = forms.IntegerField(min_value=1, max_value=365)
-    lease_minutes = forms.IntegerField(min_value=1, max_value=1440)
+    attribution_days = forms.IntegerField(label=_label("attribution_days"), min_value=1, max_value=365)
+    lease_minutes = forms.IntegerField(label=_label("lease_minutes"), min_value=1, max_value=1440)
 
     def content(self, before: Mapping[str, Any]) -> dict[str, Any]:
         given = self.cleaned_data

@@ -165,6 +165,7 @@ def signed(value: float | None) -> str:
     """A change of a count, with its sign; zero has none."""
     if value is None:
         return NONE
+    value = round(value, 2)  # else a hair below zero reads "−0.00"
     return "0" if value == 0 else _minus(f"{value:+,.0f}" if float(value).is_integer() else f"{value:+,.2f}")
 
 

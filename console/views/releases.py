@@ -31,6 +31,10 @@ SHOWN = 200  # items of a difference
 
 @allowed("see:releases")
 def index(request: SignedInRequest) -> HttpResponse:
+    return _list(request, CatalogueFileForm())
+
+
+def _list(request: SignedInRequest, form: CatalogueFileForm) -> HttpResponse:
     rows = Release.objects.select_related("change__author", "change__checker", "evidence").defer(
         "content", "change__items", "evidence__content"
     )
@@ -47,7 +51,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "moment": moment,
             "then": _then(moment) if moment else None,
             "may_import": roles.may(request.user, "propose:catalogue"),
-            "import_form": CatalogueFileForm(),
+            "import_form": form,
         },
     )
 
@@ -65,6 +69,7 @@ def _row(release: Release, live: bool) -> dict[str, Any]:
         "checker": release.change.checker.get_username() if release.change.checker else "",
         "content_hash": release.content_hash,
         "verdict": release.evidence.verdict,
+        "justified": bool(release.change.justification),
     }
 
 
@@ -176,8 +181,8 @@ def upload(request: SignedInRequest) -> HttpResponse:
     """Propose what the files of an archive say, as a whole catalogue."""
     form = CatalogueFileForm(request.POST, request.FILES)
     if not form.is_valid():
-        messages.error(request, f"Nothing was proposed: {next(iter(form.errors.values()))[0]}")
-        return redirect("releases")
+        messages.error(request, "Nothing was proposed: see below.")
+        return _list(request, form)
     live = snapshot.live_row()
     try:
         items = files.imported(form.unpacked, live.content if live else snapshot.EMPTY)
@@ -192,6 +197,6 @@ def upload(request: SignedInRequest) -> HttpResponse:
         first, more = refused.faults[0], len(refused.faults) - 1
         rest = f" And {more} more." if more else ""
         messages.error(request, f"Nothing was proposed: {first.path}: {first.message}.{rest}")
-        return redirect("releases")
+        return _list(request, form)
     messages.success(request, "Submitted. Somebody else must approve it before it is live.")
     return redirect("review", change_id=change.pk)

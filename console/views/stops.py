@@ -28,6 +28,11 @@ _REFUSALS = (AlreadyStopped, NotStopped, UnknownTarget, NoReason, SelfApproval)
 
 @allowed("see:stops")
 def index(request: SignedInRequest) -> HttpResponse:
+    return _board(request)
+
+
+def _board(request: SignedInRequest) -> HttpResponse:
+    """The board; after a step that was refused, with what was typed."""
     open_stops = list(Stop.objects.filter(resumed_at__isnull=True).select_related("stopped_by"))
     page = paged(
         Stop.objects.filter(resumed_at__isnull=False).select_related("stopped_by", "resumed_by"), request, "id"
@@ -47,6 +52,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "past": page.rows,
             "page": page,
             "may_stop": roles.may(request.user, "stop"),
+            "typed": request.POST,
         },
     )  # fmt: skip
 
@@ -112,9 +118,13 @@ def resume(request: SignedInRequest) -> HttpResponse:
 
 
 def _posted(request: SignedInRequest) -> tuple[str, str]:
-    """ "product:travel-cards", from the button that was pressed or the field beside the last one."""
+    """ "product:travel-cards", from the button that was pressed or the field beside the last one, in which a key alone
+    is an offer's or, with a stroke in it, an arm's."""
     pressed = request.POST.get("target", "")
-    scope, _, target = (pressed or request.POST.get("typed", "").strip()).partition(":")
+    wanted = pressed or request.POST.get("typed", "").strip()
+    if wanted and ":" not in wanted:
+        wanted = f"{'arm' if '/' in wanted else 'offer'}:{wanted}"
+    scope, _, target = wanted.partition(":")
     return scope, target
 
 
@@ -130,6 +140,6 @@ def _step(request: SignedInRequest, act: Callable[[], str]) -> HttpResponse:
             transaction.on_commit(rebuild.announce)
     except _REFUSALS as refusal:
         messages.error(request, f"Nothing was changed: {refusal}.")
-    else:
-        messages.success(request, done)
+        return _board(request)
+    messages.success(request, done)
     return redirect("stops")

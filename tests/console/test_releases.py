@@ -196,6 +196,24 @@ def test_what_is_not_there_is_not_stopped(two: tuple[Release, Release], target: 
     assert not Stop.objects.exists()
 
 
+def test_a_stop_that_is_refused_keeps_its_reason_and_an_offer_is_named_by_its_key(two: tuple[Release, Release]) -> None:
+    client = signed_in(roles.OPERATOR)
+    posted = {"comment": "The page shows a wrong rate.", "target": "", "typed": "studnet"}
+    html = client.post(reverse("stop_make"), posted, follow=True).content.decode()
+    assert ">The page shows a wrong rate.</textarea>" in html
+    assert 'value="studnet"' in html
+    assert "Stopped: student" in client.post(
+        reverse("stop_make"), {**posted, "typed": "student"}, follow=True
+    ).content.decode()  # fmt: skip
+
+
+def test_an_import_that_is_refused_keeps_its_title_and_says_why_beside_the_file(two: tuple[Release, Release]) -> None:
+    given = {"title": "The spring catalogue", "archive": SimpleUploadedFile("c.zip", b"not a zip")}
+    html = signed_in(roles.MARKETING_AUTHOR).post(reverse("release_import"), given, follow=True).content.decode()
+    assert 'value="The spring catalogue"' in html
+    assert '<ul class="fault" id="id_archive_error">' in html
+
+
 @pytest.mark.parametrize("role", [roles.MARKETING_LEAD, roles.AUDITOR, roles.MODEL_RISK])
 def test_who_may_not_stop_sees_the_board_and_no_button(two: tuple[Release, Release], role: str) -> None:
     html = page("stops", role=role)

@@ -16,7 +16,6 @@ from fairness import evidence, gate, tasks
 from offers import roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest, EligibilityRule, Release
-from offers.models import Evidence as EvidenceRow
 from tests import factories, living_bank
 from tests.factories import approve_content, clause, propose, rule
 from tests.living_bank import LivingBank
@@ -33,9 +32,17 @@ def post(bank: LivingBank, who: str, step: str, **data: str) -> tuple[int, str]:
     """The status after redirects, and what the page then says."""
     client = Client()
     client.force_login(bank.people[who])
-    signed = {"little_data_because": "The bank is new.", "alternatives": "A higher fee."}  # on the forms that ask for it
+    signed = {"little_data_because": "The bank is new.", "alternatives": "A higher fee."}  # where asked for
     answer = client.post(reverse(f"review_{step}", args=[bank.change.pk]), signed | data, follow=True)
     return answer.status_code, answer.content.decode()
+
+
+def fail(bank: LivingBank) -> None:
+    """Newer evidence, on which fair lending fails."""
+    newest = bank.change.evidence.first()
+    assert newest is not None
+    newest.pk, newest.verdict = None, "fail"
+    newest.save(force_insert=True)
 
 
 def status(bank: LivingBank) -> str:
@@ -106,10 +113,7 @@ def test_the_page_offers_each_person_what_they_may_do(bank: LivingBank, who: str
 def test_a_failing_proposal_waits_for_compliance_until_it_is_justified(bank: LivingBank) -> None:
     officer = bank.people[roles.COMPLIANCE]
     assert not changes_waiting_for(officer).exists()
-    newest = bank.change.evidence.first()
-    assert newest is not None
-    newest.pk, newest.verdict = None, "fail"
-    newest.save(force_insert=True)
+    fail(bank)
     assert changes_waiting_for(officer).get() == bank.change
     _, before = post(bank, roles.RISK_APPROVER, "approve", content_hash=bank.change.content_hash)
     post(bank, roles.COMPLIANCE, "justify", comment="Losses; a higher fee was considered.")
@@ -232,14 +236,14 @@ def test_a_step_that_is_refused_keeps_what_was_typed_and_stays_open(bank: Living
     assert "Nothing was changed" in html
     assert ">As agreed on Monday.</textarea>" in html
     assert '<details class="act" open><summary class="btn primary">Approve' in html
-    EvidenceRow.objects.filter(change=bank.change).update(verdict="fail")
+    fail(bank)
     _, html = post(bank, roles.COMPLIANCE, "justify", comment="Losses are twice the plan.", alternatives=" ")
     assert ">Losses are twice the plan.</textarea>" in html
     assert status(bank) == "submitted"
 
 
 def test_compliance_is_told_that_a_failing_change_waits_for_it(bank: LivingBank) -> None:
-    EvidenceRow.objects.filter(change=bank.change).update(verdict="fail")
+    fail(bank)
     for who, said in ((roles.COMPLIANCE, "It waits for you"), (roles.RISK_APPROVER, "You cannot approve this")):
         client = Client()
         client.force_login(bank.people[who])

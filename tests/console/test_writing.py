@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from console.templatetags import console as tags
-from console.wording import channels, side_by_side, terms
+from console.wording import attribute_name, channels, side_by_side, terms
 from offers.types import CHANNELS
 
 
@@ -79,9 +79,30 @@ def test_two_contents_stand_side_by_side_changed_fields_first() -> None:
     before = {"title": "Gold", "facts": {"rate": 0.199, "fee": 95}, "when": {"all": []}}
     after = {**before, "facts": {"rate": 0.189, "fee": 95}}
     rows = side_by_side(before, after)
-    assert (rows[0].label, rows[0].before, rows[0].after) == ("facts, rate", "19.9\u202f%", "18.9\u202f%")
+    assert (rows[0].label, rows[0].before, rows[0].after) == ("annual percentage rate", "19.9\u202f%", "18.9\u202f%")
     assert [row.changed for row in rows] == [True, False, False]
     assert all("when" not in row.label for row in rows)
+
+
+def test_a_content_reads_in_the_words_of_its_forms_and_never_in_keys() -> None:
+    rows = side_by_side(
+        None,
+        {
+            "decisions_per_day": 4, "propensity_weight": 0.6, "next_review": "2037-03-01",
+            "context": [{"attribute": "device_type", "equals": "app"}], "texts": {"sms": {"headline": "A_b"}},
+        },
+    )  # fmt: skip
+    assert [(row.label, row.after) for row in rows] == [
+        ("offers to one customer a day", "4"),
+        ("weight of the propensity", "60.0\u202f%"),
+        ("next review", "1 March 2037"),
+        ("context 1", f"{attribute_name('device_type')} is app"),
+        ("SMS, headline", "A_b"),
+    ]
+
+
+def test_a_change_of_a_hair_has_no_sign() -> None:
+    assert tags.signed(-0.0004) == "0"
 
 
 @pytest.mark.parametrize(
