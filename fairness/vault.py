@@ -110,7 +110,7 @@ def write_estimates(
             "DELETE FROM vault.estimate WHERE attribute = %s AND customer_id = ANY(%s)", [attribute, list(customers)]
         )
         with cursor.copy("COPY vault.estimate FROM STDIN") as copy:
-            for place in np.flatnonzero(known):
+            for place in np.flatnonzero(known).tolist():
                 for group, probability in zip(groups, probabilities[place].tolist(), strict=True):
                     copy.write_row((customers[place], attribute, group, probability, method.name, method.version,
                                     method.vintage, now))  # fmt: skip

@@ -3,16 +3,25 @@ none of them gives alone."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
-from fairness import surname_proxy
+from decisioning.models import Customer
+from fairness import surname_proxy, vault
 from fairness.surname_proxy import Floats
 from fairness.thresholds import Verdict
+from offers import packs
+from offers.catalog import Item
+from tests.factories import approve_content, make_bank
 
+Mask = NDArray[np.bool_]
 SHARES = np.array([0.67121, 0.11709, 0.14216, 0.05074, 0.00686, 0.01193])  # adults of the US, 2010
 shares = arrays(np.float64, 6, elements=st.floats(0.01, 1)).map(lambda drawn: drawn / drawn.sum())
 
@@ -48,7 +57,7 @@ def simulated(
     random = np.random.default_rng(seed)
     p = random.beta(0.6, 3.4, size)
     member = random.random(size) < p
-    happy = random.random(size) < np.where(member, rate, reference_rate)
+    happy = random.random(size) < np.where(member, rate, 0.25)
     return np.column_stack([p, 1 - p]), member, happy
 
 
@@ -87,11 +96,11 @@ def test_a_gap_that_both_see_is_red() -> None:
 
 
 def test_no_gap_is_not_red_however_often_it_is_looked_at() -> None:
-    verdicts = [surname_proxy.compare(*_fair(seed), 0, 1).verdict for seed in range(40)]
+    verdicts = [surname_proxy.compare(*_fair(seed), group=0, reference=1).verdict for seed in range(40)]
     assert Verdict.FAIL not in verdicts
 
 
-def _fair(seed: int) -> tuple[Floats, Floats]:
+def _fair(seed: int) -> tuple[Floats, Mask]:
     p, _, happy = simulated(4_000, seed, rate=0.25)
     return p, happy
 
@@ -114,3 +123,37 @@ def test_who_is_not_estimated_is_left_out_and_changes_nothing(extra: int) -> Non
     padded = np.vstack([p, np.full((extra, 2), np.nan)])
     more = np.concatenate([happy, np.ones(extra, dtype=bool)])
     assert surname_proxy.compare(padded, more, 0, 1) == surname_proxy.compare(p, happy, 0, 1)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[str]:
+    """Two customers whom the tables know and one whose name they do not, as the command's arguments."""
+    files = {
+        "people": "customer,name,place\nC0000000,garcia,60601\nC0000001,smith,60601\nC0000002,nobody,60601\n",
+        "names": "name,hispanic,other\nGARCIA,0.9,0.1\nSMITH,0.02,0.98\n",
+        "places": "place,hispanic,other\n60601,0.3,0.7\n",
+        "base": "hispanic,other\n0.15,0.85\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    named = [f"--{name}={tmp_path / name}.csv" for name in ("names", "places", "base")]
+    return [str(tmp_path / "people.csv"), *named, "--table-version=1", "--vintage=2020"]
+
+
+@pytest.mark.django_db
+def test_groups_are_estimated_where_a_pack_allows_it_and_nowhere_else(tables: list[str]) -> None:
+    """R-PRX-5."""
+    make_bank(3)
+    approve_content()
+    with pytest.raises(CommandError, match="no policy pack in force allows that race is estimated"):
+        call_command("estimate_groups", *tables)
+    pack = packs.shipped()["us-federal-from-2026-07"]
+    approve_content([Item("pack", "us-federal", {**pack, "effective_from": "2020-01-01"})])
+    call_command("estimate_groups", *tables)
+    customers = list(Customer.objects.order_by("external_id").values_list("pk", flat=True))
+    groups, found = vault.estimates("race", customers)
+    assert groups == ("hispanic", "other")
+    odds = 0.9 * 0.3 / 0.15, 0.1 * 0.7 / 0.85
+    assert found[0].tolist() == pytest.approx([odds[0] / sum(odds), odds[1] / sum(odds)])
+    assert 0 < found[1][0] < 0.1
+    assert np.isnan(found[2]).all()
