@@ -14,6 +14,7 @@ from console.compliance.model_forms import ReportForm
 from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
 from fairness.governance import card, fields, measurement, validation
+from fairness.models import ModelValidation
 from fairness.tasks import measurement_job
 from offers import roles
 from offers.approvals import NoReason, WrongStatus
@@ -48,7 +49,7 @@ def index(request: SignedInRequest, name: str) -> HttpResponse:
     )
 
 
-def _shown(row: validation.ModelValidation, request: SignedInRequest) -> dict[str, object]:
+def _shown(row: ModelValidation, request: SignedInRequest) -> dict[str, object]:
     waits = row.countersigned_by is None and row.validator_id != request.user.pk
     return {
         "row": row,
@@ -86,7 +87,7 @@ def write(request: SignedInRequest, name: str, validation_id: int) -> HttpRespon
         messages.success(request, "Signed." if "sign" in request.POST else "Saved.")
     except (NoReason, WrongStatus, validation.NotMeasured) as fault:
         messages.error(request, sentence(fault))
-    except validation.ModelValidation.DoesNotExist:
+    except ModelValidation.DoesNotExist:
         raise Http404("There is no such validation.") from None
     return redirect("validation", name)
 
@@ -99,6 +100,6 @@ def countersign(request: SignedInRequest, name: str, validation_id: int) -> Http
         messages.success(request, "Countersigned.")
     except WrongStatus as fault:
         messages.error(request, sentence(fault))
-    except validation.ModelValidation.DoesNotExist:
+    except ModelValidation.DoesNotExist:
         raise Http404("There is no such validation.") from None
     return redirect("validation", name)

@@ -101,7 +101,7 @@ def _input(column: str) -> dict[str, str]:
 def _fairness() -> list[dict[str, Any]]:
     """The newest audit of each stage."""
     newest = FairnessAudit.objects.order_by("source", "stage", "-pk").distinct("source", "stage")
-    return list(newest.values("pk", "source", "stage", "verdict", "computed_at"))
+    return [dict(row) for row in newest.values("pk", "source", "stage", "verdict", "computed_at")]
 
 
 def _difference(model: ModelVersion) -> dict[str, Any] | None:
