@@ -114,7 +114,7 @@ def _causes(now: datetime) -> None:
     content = {**asdict(one), "gap": one.gap, "missing": one.missing, "level": one.level().value}
     keep(Cause.Kind.STEERING, [Found("cashback", "region", "Islands", "Metro", 60, content)], now)
     burden = Burden("female", "male", 80, 20, 0.0004, 90, 18, 0.0003)
-    content = {**asdict(burden), "ratio": burden.ratio, "q": 0.4, "uneven": False}
+    content = {**asdict(burden), "ratio": burden.ratio, "q": 0.4, "level": "too_little_data"}
     spared = {"female": GroupCounts("female", 80, 71), "male": GroupCounts("male", 90, 82)}
     (row,) = thresholds.compare_all({"gender": spared})
     keep(Cause.Kind.CAPS, [Found("", "gender", "female", "male", 80, row.to_json())], now)

@@ -37,9 +37,8 @@ def nightly(now: datetime) -> int:
 def _worst(found: Found) -> tuple[int, float, str]:
     """What breaches first, then what is nearest to it: the order in which pages list them."""
     content = found.content
-    level = content.get("level") or content.get("verdict") or "pass"
-    alarm = level == Verdict.FAIL or bool(content.get("locked_out") or content.get("uneven"))
-    order = 0 if alarm else 1 if level == Verdict.WATCH else 2 if level == Verdict.PASS else 3
+    level = content.get("level") or content["verdict"]
+    order = 0 if level == Verdict.FAIL else 1 if level == Verdict.WATCH else 2
     return order, float(content.get("gap", content.get("share_variance", 0.0)) or 0.0), found.subject
 
 
@@ -66,7 +65,11 @@ def of_arms(seen: Logged, groupings: Groupings, bands: Bands, now: datetime) -> 
         locked = {(one.arm, one.group): one for one in exposure.locked_out(found, bands)}
         for one in found:
             alarm = locked.get((one.arm, one.group))
-            content = {**asdict(one), "rate": one.rate, "locked_out": asdict(alarm) if alarm else None}
+            enough = Verdict.PASS if one.eligible > bands.lockout_people else Verdict.TOO_LITTLE_DATA
+            level = Verdict.FAIL if alarm else enough
+            content = {
+                **asdict(one), "rate": one.rate, "level": level.value, "locked_out": asdict(alarm) if alarm else None,
+            }  # fmt: skip
             yield Found(one.arm, attribute, one.group, "", one.eligible, content)
         for alarm in locked.values():
             findings.breach(
@@ -109,13 +112,13 @@ def _exploration(seen: Logged, groupings: Groupings, bands: Bands, now: datetime
         for attribute, grouping in groupings.items()
         for one in exposure.burdens(seen, attribute, grouping)
     ]
-    q_values = intervals.q_values([_p(one) for _, one in found])
+    q_values = intervals.q_values(intervals.p_values([_counts(one) for _, one in found]))
     for (attribute, one), q in zip(found, q_values, strict=True):
-        uneven = one.uneven(bands) and q is not None and q < bands.significance
+        level = _of_burden(one, q, bands)
         people = min(one.decisions, one.reference_decisions)
-        content = {**asdict(one), "ratio": one.ratio, "q": q, "uneven": uneven}
+        content = {**asdict(one), "ratio": one.ratio, "q": q, "level": level.value}
         yield Found("", attribute, one.group, one.reference, people, content)
-        if uneven:
+        if level is Verdict.FAIL:
             findings.breach(
                 kind="exploration", subject=f"{attribute}/{one.group}",
                 title=f"Learning falls on {one.group} {one.ratio:.2f} times as often as on {one.reference}",
@@ -124,8 +127,20 @@ def _exploration(seen: Logged, groupings: Groupings, bands: Bands, now: datetime
             )  # fmt: skip
 
 
-def _p(one: exposure.Burden) -> float | None:
-    return intervals.p_value(
+def _of_burden(one: exposure.Burden, q: float | None, bands: Bands) -> Verdict:
+    """Even only where the whole interval lies inside the band: little data reassures nobody."""
+    interval = intervals.ratio_interval(*_counts(one))
+    if q is None or interval is None:
+        return Verdict.UNDEFINED
+    if one.uneven(bands) and q < bands.significance:
+        return Verdict.FAIL
+    inside = bands.fail_ratio <= interval.low and interval.high <= bands.reverse_ratio
+    return Verdict.PASS if inside else Verdict.TOO_LITTLE_DATA
+
+
+def _counts(one: exposure.Burden) -> tuple[GroupCounts, GroupCounts]:
+    """People for whom a decision explored, of group and reference."""
+    return (
         GroupCounts(one.group, one.decisions, one.explored),
         GroupCounts(one.reference, one.reference_decisions, one.reference_explored),
     )

@@ -66,12 +66,15 @@ class Steering:
         return [one for one in self.strata if one.group.total and one.reference.total]
 
     def level(self, lines: Bands = DEFAULT) -> Verdict:
-        """Steered away only with all three keys: beyond the line, significant, and more people than a few (R-MET-3)."""
-        if self.q is None:
+        """Steered away only with all three keys: beyond the line, significant, and more people than a few (R-MET-3).
+        An even hand is said only where the whole interval is above the failing ratio: little data reassures nobody."""
+        within = self.common.risk_ratio_interval
+        if self.q is None or within is None:
             return Verdict.UNDEFINED
-        if self.q >= lines.significance or self.missing < lines.material_shortfall or self.gap > -lines.steering_watch:
-            return Verdict.PASS
-        return Verdict.WATCH if self.gap > -lines.steering_fail else Verdict.FAIL
+        beyond = self.gap <= -lines.steering_watch and self.missing >= lines.material_shortfall
+        if beyond and self.q < lines.significance:
+            return Verdict.FAIL if self.gap <= -lines.steering_fail else Verdict.WATCH
+        return Verdict.PASS if within.low >= lines.fail_ratio else Verdict.TOO_LITTLE_DATA
 
 
 def steering(choices: Choices, bands: Sequence[str], groupings: Groupings, *, lines: Bands = DEFAULT) -> list[Steering]:

@@ -91,6 +91,10 @@ def test_whoever_had_other_cards_to_choose_from_is_not_compared() -> None:
     assert one.level() == Verdict.UNDEFINED
 
 
+def test_a_gap_among_a_hundred_people_is_neither_a_finding_nor_good_news() -> None:
+    assert of_travel(shown(6, downgraded=0.2, people=150)).level() == Verdict.TOO_LITTLE_DATA
+
+
 def test_of_a_group_of_a_few_nothing_is_said() -> None:
     # T-AUD-12
     made = shown(4, downgraded=0.4, people=40)
