@@ -205,6 +205,8 @@ def test_what_was_typed_for_a_proposal_outlives_a_lever_and_a_refusal() -> None:
     page = _client().get("/what-if/", moved).content.decode()
     assert 'value="Students are worth more"' in page
     assert ">They stay for years.</textarea>" in page
+    # Only the levers ask anew: else a letter typed beside them would swap away what it was typed into.
+    assert not re.search(r'<form[^>]*id="what-if"[^>]* hx-', page)
     stale = _client().post("/what-if/save/", {**moved, "release": "7"}, follow=True).content.decode()
     assert 'name="title" value="Students are worth more"' in stale
     assert 'name="rationale" value="They stay for years."' in stale
