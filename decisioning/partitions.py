@@ -7,12 +7,11 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from psycopg import sql
 
-from offers import audit
+from offers import audit, packs, snapshot
 from offers.models import AuditEvent
 
 TABLES = ("transaction", "signal", "decision", "outcome")
 MONTHS_AHEAD = 2
-RETENTION_MONTHS = 84  # seven years: what lending records are commonly kept for
 ACTOR = "candor"
 
 
@@ -26,9 +25,15 @@ def ensure(first: date, last: date, tables: tuple[str, ...] = TABLES) -> int:
 def keep(now: datetime) -> int:
     """The daily task; returns how many partitions it made, sealed or retired."""
     made = ensure(now.date(), _months(now.date(), MONTHS_AHEAD))
-    return (
-        made + sum(seal(name, now) for name in _closed(now)) + len(retire(_months(now.date(), -RETENTION_MONTHS), now))
-    )
+    sealed = sum(seal(name, now) for name in _closed(now))
+    return made + sealed + len(retire(_months(now.date(), -retention_months(now.date())), now))
+
+
+def retention_months(on: date) -> int:
+    """How long the policy packs in force ask for: a partition holds records of every kind, so the longest counts."""
+    live = snapshot.live_row()
+    in_force = packs.in_force(live.content if live else {}, on)
+    return max(max(pack.retention.values(), default=0) for pack in (*in_force, packs.strict_default()))
 
 
 def seal(partition: str, now: datetime) -> bool:

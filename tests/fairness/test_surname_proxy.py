@@ -50,9 +50,7 @@ def test_a_place_like_the_nation_adds_nothing_to_a_name() -> None:
     assert np.allclose(surname_proxy.posterior(by_name, SHARES[None], SHARES), by_name)
 
 
-def simulated(
-    size: int, seed: int, *, rate: float = 0.2, reference_rate: float = 0.25
-) -> tuple[Floats, Floats, Floats]:
+def simulated(size: int, seed: int, *, rate: float = 0.2, reference_rate: float = 0.25) -> tuple[Floats, Mask, Mask]:
     """Probabilities (N, 2) of a group with mean 0.15, who belongs to it (N,), and who was favourable (N,)."""
     random = np.random.default_rng(seed)
     p = random.beta(0.6, 3.4, size)
