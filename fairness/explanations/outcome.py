@@ -156,8 +156,10 @@ def _by_score(one: Mapping[str, Any], record: Record) -> tuple[str, str]:
 
 
 def _why_plainly(one: Mapping[str, Any], record: Record) -> str:
-    if one["rank"]:
+    if one["rank"] and one["rank"] <= record.request.limit:
         return f"It was shown too, in place {one['rank']}."
+    if one["rank"]:
+        return "It came next; there was no room for it."
     ended = one["ended"]
     if ended["stage"] != "eligibility":
         return _PLAIN_STAGE.get(ended["stage"], _PLAIN_STAGE["stops"])

@@ -4,7 +4,7 @@ words are not chosen here."""
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +20,11 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import KeepInFrame, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 MARGIN: Final = 12 * mm
-SIZES: Final = {"customer": 11.0, "agent": 8.5, "examiner": 6.8}  # points, by audience
+SIZES: Final = {"customer": 11.0, "agent": 8.5, "examiner": 6.5}  # points, by audience
 _RULE, _QUIET = HexColor("#c9ced6"), HexColor("#4a5361")
-_LABEL_SHARE: Final = 0.14  # of the width, of the labels of facts
+_LABEL: Final = 7.5  # width of the labels of facts, in letters of their size
+_GUTTER: Final = 6 * mm
+_LEFT: Final = 6  # the last block of the left column
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +47,8 @@ def fonts() -> tuple[str, str]:
 def render(page: Mapping[str, Any]) -> bytes:
     """`page` as fairness.explanations.page.build gives it. What would not fit on the sheet is set smaller."""
     width, height = A4[0] - 2 * MARGIN - 12, A4[1] - 2 * MARGIN - 12
-    story = list(_story(page, width, SIZES[page["audience"]]))
+    size = SIZES[page["audience"]]
+    story = [_title(page, size), *_body(page, width, size)]
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
         buffer, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
@@ -55,10 +58,27 @@ def render(page: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _story(page: Mapping[str, Any], width: float, size: float) -> Iterator[Any]:
-    yield Paragraph(escape(page["title"]), _style("title", size * 1.7, bold=True))
+def _title(page: Mapping[str, Any], size: float) -> Paragraph:
+    return Paragraph(escape(page["title"]), _style("title", size * 1.7, bold=True))
+
+
+def _body(page: Mapping[str, Any], width: float, size: float) -> Iterator[Any]:
+    """The blocks under each other; those of the examiner, whose tables are narrow, in two columns."""
+    if page["audience"] != "examiner":
+        yield from _story(page, page["blocks"], width, size)
+        return
+    column = (width - _GUTTER) / 2
+    sides = [[block for block in page["blocks"] if (block["number"] > _LEFT) == right] for right in (False, True)]
+    left, right = (list(_story(page, blocks, column, size)) for blocks in sides)
+    table = Table([[left, right]], colWidths=[column + _GUTTER, column], hAlign="LEFT")
+    flush = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("TOP", "BOTTOM", "LEFT")]
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *flush, ("RIGHTPADDING", (0, 0), (-1, -1), 0)]))
+    yield table
+
+
+def _story(page: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]], width: float, size: float) -> Iterator[Any]:
     yield Spacer(0, size * 0.5)
-    for block in page["blocks"]:
+    for block in blocks:
         number = f"{block['number']}  " if page["audience"] == "examiner" else ""
         yield Paragraph(escape(number + block["title"]), _style("heading", size * 1.1, bold=True, before=size * 0.55))
         for text in block["sentences"]:
@@ -86,7 +106,7 @@ def _grid(rows: list[list[str]], width: float, size: float, *, heads: bool = Tru
          for place, text in enumerate(row)]
         for at, row in enumerate(rows)
     ]  # fmt: skip
-    table = Table(cells, colWidths=_widths(rows, width, heads=heads), hAlign="LEFT")
+    table = Table(cells, colWidths=_widths(rows, width, size, heads=heads), hAlign="LEFT")
     lines = [("LINEBELOW", (0, 0), (-1, 0), 0.4, _RULE)] if heads else []
     tight = [(f"{side}PADDING", (0, 0), (-1, -1), pad) for side, pad in
              (("TOP", 0.4), ("BOTTOM", 0.4), ("LEFT", 0), ("RIGHT", 4))]  # fmt: skip
@@ -94,9 +114,9 @@ def _grid(rows: list[list[str]], width: float, size: float, *, heads: bool = Tru
     return table
 
 
-def _widths(rows: list[list[str]], width: float, *, heads: bool) -> list[float]:
+def _widths(rows: list[list[str]], width: float, size: float, *, heads: bool) -> list[float]:
     """Columns as wide as their longest text asks for, within bounds, so that a long one does not starve the others."""
     if not heads:
-        return [width * _LABEL_SHARE, width * (1 - _LABEL_SHARE)]
+        return [size * _LABEL, width - size * _LABEL]
     longest = [max(min(60, max(8, len(row[place]))) for row in rows) for place in range(len(rows[0]))]
     return [width * one / sum(longest) for one in longest]

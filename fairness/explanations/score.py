@@ -77,7 +77,14 @@ def _inputs(reason: Mapping[str, Any], record: Record, *, plain: bool = False) -
     """The inputs of a family that moved the score in its direction, with their values, the strongest first."""
     typical = _typical(record)
     same = [one["column"] for one in reason["inputs"] if (one["log_odds"] > 0) == (reason["log_odds"] > 0)]
-    facts = [wording.fact(name, _value(name, record), typical.get(name), plain=plain) for name in same[:_INPUTS]]
+    values = [(name, _value(name, record)) for name in same[:_INPUTS]]
+    if plain and all(value is None for _, value in values):
+        return "we have nothing on record"
+    facts = [
+        wording.fact(name, value, typical.get(name), plain=plain)
+        for name, value in values
+        if value is not None or not plain
+    ]
     return "; ".join(fact for fact in facts if fact)
 
 
