@@ -102,9 +102,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def _areas(request: HttpRequest, person: User, waiting: int) -> list[tuple[str, list[Item]]]:
     shown = []
+    # Of several that the address begins with, the page is the longest: fairness has pages of others below it.
+    hrefs = [reverse(name) for _, entries in AREAS for _, name, _ in entries]
+    here = max((href for href in hrefs if _is_current(request.path, href)), key=len, default="")
     for area, entries in AREAS:
         items = [
-            Item(label, reverse(name), _is_current(request.path, reverse(name)), waiting if name == "reviews" else 0)
+            Item(label, reverse(name), reverse(name) == here, waiting if name == "reviews" else 0)
             for label, name, action in entries
             if action is None or roles.may(person, action)
         ]

@@ -24,7 +24,7 @@ from decisioning.runtime import NoRelease
 from fairness import tasks
 from fairness.alternatives import figure, memo, performance, protocol, record, report
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature
-from offers import packs, roles, snapshot
+from offers import packs, roles
 from offers.types import Pack
 
 GROUPS_SHOWN = 8
@@ -58,8 +58,7 @@ def index(request: SignedInRequest) -> HttpResponse:
 
 
 def _packs() -> tuple[Pack, ...]:
-    live = snapshot.live_row()
-    return packs.in_force(live.content if live else snapshot.EMPTY, timezone.now().date())
+    return packs.live(timezone.now().date())
 
 
 def _state(search: Search, job: Job | None) -> str:

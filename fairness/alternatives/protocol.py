@@ -113,7 +113,7 @@ def intact(search: Search) -> bool:
 def _shared(settings: Settings, now: datetime) -> dict[str, Any]:
     """What both kinds of search are measured by. Groups and references are those of the packs in force."""
     live = snapshot.live_row()
-    in_force = packs.in_force(live.content if live else snapshot.EMPTY, now.date())
+    in_force = packs.live(now.date())
     bands = packs.strictest(in_force).bands
     return {
         "metric": settings.metric,
@@ -130,8 +130,7 @@ def _shared(settings: Settings, now: datetime) -> dict[str, Any]:
 
 
 def _require_reweighing_allowed(settings: Settings, now: datetime) -> None:
-    live = snapshot.live_row()
-    pack = packs.strictest(packs.in_force(live.content if live else snapshot.EMPTY, now.date()))
+    pack = packs.strictest(packs.live(now.date()))
     if settings.reweighing and pack.mitigations.get(packs.REWEIGHING, "forbidden") == "forbidden":
         raise InvalidProtocol(f"{pack.title} forbids the use of groups in training")
 

@@ -76,7 +76,7 @@ def missing(model_name: str, packs: Sequence[Pack], now: datetime) -> str:
     )
     demanding = [pack.title for pack in packs if pack.lda == "required"]
     if demanding:
-        return f"{gap}; {' and '.join(demanding)} requires one"
+        return f"{gap}; {' and '.join(demanding)} {'require' if len(demanding) > 1 else 'requires'} one"
     if waived(model_name, now) is not None:
         return ""
     return f"{gap}; compliance may waive it with a reason"

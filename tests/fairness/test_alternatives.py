@@ -322,7 +322,7 @@ def test_nobody_signs_a_search_or_a_memo_of_his_own(officer: User) -> None:
 def test_a_search_that_uses_groups_in_training_waits_for_its_signature(
     author: User, officer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packs, "in_force", lambda source, on: (packs.read("eu", packs.shipped()["eu"]),))
+    monkeypatch.setattr(packs, "live", lambda on: (packs.read("eu", packs.shipped()["eu"]),))
     approve_content()
     history()
     permission = packs.shipped()["eu"]["mitigations"].get("reweighing")
