@@ -23,7 +23,7 @@ from decisioning.models import Decision as DecisionRow
 from fairness.governance import inventory
 from fairness.governance.examiner import pack, scope, tables, verify
 from fairness.governance.examiner.archive import FORMULA, cell
-from fairness.models import ExaminerPack, FairnessAudit
+from fairness.models import CubeComparison, ExaminerPack, FairnessAudit
 from offers import audit, roles, stopping
 from offers.models import AuditEvent, ChangeRequest, Release
 from tests import factories, living_bank
@@ -147,6 +147,10 @@ def test_the_tables_hold_what_the_pages_count(bank: LivingBank) -> None:
             (str(found.pk), row["subject"], row["group"], str(row["total"]), str(row["favourable"]), row["verdict"])
             for found in FairnessAudit.objects.order_by("pk")
             for row in found.comparisons
+        ]
+        stored += [
+            (str(row.audit_id), row.offer, row.group, str(row.total), str(row.favourable), row.verdict)
+            for row in CubeComparison.objects.order_by("pk")
         ]
         compared = [
             (row["audit"], row["offer"], row["group"], row["total"], row["favourable"], row["verdict"])
