@@ -69,7 +69,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         author=people[f"{roles.RISK_APPROVER}-2"], now=now,
     )  # fmt: skip
     evidence.compute(change, now)
-    _audit()
+    audit_made_up_months()
     _stray(names[0] or "", now)
     found = findings.breach(
         kind="parity", subject="travel-plus by region", title="Travel plus: Islands fall behind Metro", severity="high",
@@ -180,7 +180,7 @@ def _stray(customer: str, now: datetime) -> None:
     dead_letters.keep("redis:candor:signals", [Message("1-0", orjson.dumps(body))], [fault], now)
 
 
-def _audit() -> None:
+def audit_made_up_months() -> None:
     """Two months of made-up counts: the Islands pass fewer rules, more so than the month before; everything else is
     fair. AIF360, whose import takes seconds, is not asked again what other tests ask it."""
     now = timezone.now()
