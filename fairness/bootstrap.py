@@ -84,7 +84,7 @@ def theil(sums: Floats) -> Floats:
     mean = np.where(people > 0, (one + 2 * two) / np.maximum(people, 1), 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         index = (one / mean * np.log(1 / mean) + 2 * two / mean * np.log(2 / mean)) / people
-    return np.where((mean > 0) & (people > 0), index, np.nan)
+    return np.asarray(np.where((mean > 0) & (people > 0), index, np.nan), dtype=np.float64)
 
 
 def ratio(sums: Floats) -> Floats:
@@ -97,4 +97,4 @@ def _share(part: Floats, rest: Floats) -> Floats:
 
 
 def _divided(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0), dtype=np.float64)
