@@ -95,8 +95,8 @@ def test_what_a_pack_rules_out_is_refused_with_its_law() -> None:
     item = rule(clause("balance", ">=", 100))
     assert against(item, strict) == [("/rule/floor/when", "ruled_out")]
     assert against(boost(clause("balance", ">=", 100)), strict) == [("/boost/push/when", "ruled_out")]
-    content = snapshot.apply(catalogue.content(), [strict, item])
-    (fault,) = lawfulness.standing(content, TODAY)
+    release = snapshot.read(0, snapshot.apply(catalogue.content(), [strict, item]))
+    (fault,) = lawfulness.against(ChangeRequest(kind="rule", items=[item.to_json()]), release, TODAY)
     assert "balance (balance) may not be used" in fault.message
     assert "A law" in fault.message
 

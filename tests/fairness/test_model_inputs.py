@@ -1,0 +1,72 @@
+"""What a model reads is asked for like what a rule reads: by the register, and by the packs in force."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from decisioning.propensity.encoding import Column, Encoder
+from fairness import model_inputs
+from offers import packs, snapshot
+from offers.catalog import Item
+from tests import catalogue
+
+TODAY = date(2026, 11, 22)
+BASES = (
+    "race",
+    "skin color",
+    "creed",
+    "country_of_birth",
+    "gender",
+    "is_married",
+    "age",
+    "benefits_income",
+    "disputes",
+)
+
+
+def faults(*names: str, legal_basis: str = "firm_offer", rulings: list[dict[str, Any]] | None = None) -> list[str]:
+    content = catalogue.content()
+    for offer in content["offer"].values():
+        offer["legal_basis"] = legal_basis
+    pack = {**packs.shipped()["us-federal-from-2026-07"], "rulings": rulings or []}
+    release = snapshot.read(0, snapshot.apply(content, [Item("pack", "us", pack)]))
+    encoder = Encoder([Column(name, "customer", "number", name) for name in names])
+    return [fault.message for fault in model_inputs.faults(encoder, "/model/m/inputs", release, TODAY)]
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_no_model_reads_a_protected_basis_under_any_name(basis: str) -> None:
+    """T-LEG-01."""
+    (message,) = faults("balance", basis)
+    assert "15 USC 1691" in message or "12 CFR 1002" in message
+
+
+def test_an_input_that_the_register_does_not_hold_or_keeps_from_models_is_refused() -> None:
+    assert "x17 is not in the register" in faults("x17")[0]
+    assert "not by models" in faults("state")[0]
+    assert faults("balance", "credit_score") == []
+
+
+def test_a_consumer_report_ranks_no_invitation() -> None:
+    messages = faults("credit_score", legal_basis="invitation")
+    assert len(messages) == 1
+    assert "1681b" in messages[0]
+
+
+@pytest.mark.parametrize(("ruling", "uses"), [("prohibited", []), ("allowed", ["rule"])])
+def test_what_a_pack_rules_out_no_model_reads(ruling: str, uses: list[str]) -> None:
+    said = {"attributes": ["balance"], "ruling": ruling, "uses": uses, "reason": "A test.", "citation": "A law",
+            "url": "https://law.example/1"}  # fmt: skip
+    (message,) = faults("balance", "tenure_months", rulings=[said])
+    assert "A law" in message
+
+
+def test_age_waits_for_a_test_that_nobody_has_passed() -> None:
+    """T-LEG-04: a ruling that asks for the elderly test lets no model through by itself."""
+    said = {"attributes": ["tenure_months"], "ruling": "elderly_test", "uses": [], "reason": "A test.",
+            "citation": "12 CFR 1002.6(b)(2)", "url": "https://law.example/1"}  # fmt: skip
+    (message,) = faults("tenure_months", rulings=[said])
+    assert "1002.6" in message
