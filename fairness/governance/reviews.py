@@ -3,6 +3,7 @@ model of tier 1 whose review is overdue."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,17 +11,17 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from decisioning import rebuild
 from decisioning.features import statistics
 from decisioning.models import ModelVersion, Signal
 from fairness import findings
 from fairness.audit import DECISIONS
-from fairness.findings import Pause
 from fairness.governance import fields, inventory, measurement
 from fairness.governance.validation import months_after
 from fairness.models import FairnessAudit, ModelRecord, ModelValidation, ReviewTrigger
 from fairness.thresholds import Verdict
-from offers import roles, snapshot
-from offers.models import Release
+from offers import roles, snapshot, stopping
+from offers.models import Release, Stop
 from offers.register import GROUPS
 
 SHIFTED: Final = 0.25
@@ -145,9 +146,21 @@ def _call(name: str, kind: str, detail: dict[str, Any], now: datetime) -> None:
 
 
 def _overdue(due: Due, now: datetime) -> None:
-    beyond = due.tier == 1 and due.overdue > GRACE.days
     findings.breach(
         kind="validation", subject=f"model {due.name}", title=f"The review of {due.name} is overdue since {due.on}",
         cause=due.because, evidence={"tier": due.tier, "due": due.on.isoformat()}, owner_role=roles.MODEL_RISK,
-        severity="high" if due.tier == 1 else "medium", now=now, pause=Pause("model", due.name) if beyond else None,
+        severity="high" if due.tier == 1 else "medium", now=now,
     )  # fmt: skip
+    if due.tier == 1 and due.overdue > GRACE.days:
+        _suspend(due, now)
+
+
+def _suspend(due: Due, now: datetime) -> None:
+    """Whatever the packs say of pauses. Once: a person who resumes it has decided that it may run unreviewed."""
+    before = Stop.objects.filter(scope=Stop.Scope.MODEL, target=due.name, stopped_by__isnull=True)
+    if before.filter(stopped_at__date__gte=due.on).exists():
+        return
+    reason = f"Its review is overdue since {due.on}, and it is of tier 1."
+    with contextlib.suppress(stopping.AlreadyStopped, stopping.UnknownTarget), transaction.atomic():
+        stopping.stop_by_policy(scope=Stop.Scope.MODEL, target=due.name, reason=reason, now=now)
+        transaction.on_commit(rebuild.announce)

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from decisioning import retraining, runtime
 from decisioning.models import ModelVersion
-from fairness import findings
 from fairness.governance import fields, inventory, measurement, reviews, validation
 from fairness.governance.inventory import Statement
 from fairness.models import Finding, ModelMeasurement, ModelValidation, ReviewTrigger
-from offers import roles
+from offers import roles, stopping
 from offers.approvals import NoReason, SelfApproval, WrongStatus
 from offers.catalog import Item
 from offers.models import AuditEvent, Stop
@@ -146,13 +146,13 @@ def test_a_rejected_model_is_still_to_be_reviewed(name: str, validator: User) ->
 def test_tier_one_is_stopped_after_its_grace(
     monkeypatch: pytest.MonkeyPatch, name: str, tier: int, days: int, stopped: bool
 ) -> None:
-    paused = []
-    monkeypatch.setattr(findings, "breach", lambda **told: paused.append(told["pause"] is not None))
+    made: list[str] = []
+    monkeypatch.setattr(stopping, "stop_by_policy", lambda **told: made.append(told["target"]))
     row = champion(name, tier)
     ReviewTrigger.objects.create(model=row, kind="auc", detail={}, seen_at=NOW - timedelta(days=days))
     due = reviews.look(NOW)
     assert [one.overdue for one in due] == [days]
-    assert paused == [stopped]
+    assert made == [name] * stopped
 
 
 def test_a_stop_by_the_calendar_is_one_that_a_person_resumes() -> None:
@@ -166,7 +166,12 @@ def test_a_stop_by_the_calendar_is_one_that_a_person_resumes() -> None:
     runtime.forget()
     ReviewTrigger.objects.create(model_id=model.name, kind="auc", detail={}, seen_at=now - timedelta(days=31))
     reviews.look(now)
-    assert Stop.objects.get(scope="model", target=model.name).stopped_by is None
+    stop = Stop.objects.get(scope="model", target=model.name)
+    assert stop.stopped_by is None
+    with transaction.atomic():
+        stopping.resume(scope="model", target=model.name, officer=bank.people[roles.COMPLIANCE], now=now)
+    reviews.look(now)
+    assert Stop.objects.count() == 1  # who resumed it has decided
 
 
 def test_the_interval_of_the_area_is_that_of_hanley_and_mcneil() -> None:
