@@ -19,8 +19,7 @@ from console.demo_access import JOB
 from decisioning import jobs, learn, rebuild, retraining, scoring
 from decisioning.features import materialise
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
-from fairness import audit, tasks
-from fairness.models import FairnessAudit
+from fairness import tasks
 
 _WARMED = 2_000  # customers at a time
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
@@ -155,7 +154,7 @@ def _score(progress: Progress) -> None:
 def _audit(progress: Progress) -> None:
     """AIF360 and the closed forms on what really happened."""
     progress("fairness audit", 0, 1)
-    if not FairnessAudit.objects.filter(source=audit.DECISIONS).exists():
+    if not Job.objects.filter(kind="audit", status=Job.Status.DONE).exists():
         tasks.audit_decisions()
     progress("fairness audit", 1, 1)
 
