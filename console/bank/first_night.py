@@ -14,10 +14,12 @@ from console.bank.events import SOURCE
 from decisioning import store
 from decisioning.features import materialise, skew, statistics
 from decisioning.models import Customer, ModelVersion, SkewCheck
+from decisioning.models import Decision as DecisionRow
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
 from fairness import proxies, tasks
 from fairness.alternatives import protocol, search
+from fairness.explanations import requests
 from fairness.individual import flip, neighbours, swap
 
 
@@ -40,6 +42,18 @@ def run(now: datetime) -> None:
     tasks.anchor_audit()
     _individuals(now)
     _alternatives(now)
+    _request(now)
+
+
+def _request(now: datetime) -> None:
+    """A customer asks for a person to look at the newest decision."""
+    row = DecisionRow.objects.filter(reason__isnull=True).order_by("-id").first()
+    if row is not None:
+        requests.open_request(
+            kind=requests.Kind.HUMAN_REVIEW, customer=row.customer_id, decision=row.id, now=now,
+            question="I do not understand why I was shown this card. Please let a person look at it.",
+            by=staff.user("clara.compliance"),
+        )  # fmt: skip
 
 
 def _individuals(now: datetime) -> None:

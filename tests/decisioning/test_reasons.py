@@ -88,7 +88,7 @@ def test_moving_a_reason_to_what_is_typical_moves_the_score_as_it_says(model: Pr
         for reason in (*found.raising, *found.lowering):
             moved = model.encoder.matrix(known, model.prepare([row]), np.array([0]))
             moved[0, [names.index(name) for name, _ in reason.inputs]] = [typical[name] for name, _ in reason.inputs]
-            after = float(model.booster.predict(moved, raw_score=True, num_threads=1)[0])
+            after = float(np.asarray(model.booster.predict(moved, raw_score=True, num_threads=1))[0])
             right.append((after < raw) == (reason.log_odds > 0) and after != raw)
     assert len(right) > 200
     assert np.mean(right) >= 0.95

@@ -61,12 +61,9 @@ def make(customers: int = 3, *, trained: PropensityModel | None = None, title: s
 
 
 def decide(customer: str = "C-1", session: str = "s-1", **changes: Any) -> DecisionRow:
-    asked = {
-        "channel": "mobile_app",
-        "placement": "home_banner",
-        "limit": 2,
-        "context": {"device_type": "app"},
-    } | changes
+    asked: dict[str, Any] = {
+        "channel": "mobile_app", "placement": "home_banner", "limit": 2, "context": {"device_type": "app"}, **changes,
+    }  # fmt: skip
     answer = serve.ask(serve.Ask(customer, session, **asked), timezone.now())
     assert answer.decision_id is not None
     return decision_log.get(answer.decision_id)

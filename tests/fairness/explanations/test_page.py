@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 from django.utils import timezone
+from reportlab.pdfbase import pdfmetrics
 
 from decisioning.models import Customer, ModelVersion
 from decisioning.models import Decision as DecisionRow
 from decisioning.propensity.encoding import PAIR_COLUMNS
 from fairness import vault
-from fairness.explanations import page, pdf
+from fairness.explanations import outcome, page, pdf, wording
 from fairness.explanations.block import SHOWN
 from fairness.explanations.record import Record
 from fairness.models import Finding
 from offers.register import ATTRIBUTES, PROTECTED
-from tests import bank
+from tests import bank, catalogue
 from tests.fairness.explanations import bank as explained
 
 pytestmark = pytest.mark.django_db
@@ -121,8 +122,8 @@ def test_the_alternatives_say_what_the_card_asks_for_and_what_we_have(row: Decis
 
 def test_a_rule_on_what_is_close_to_a_protected_characteristic_is_not_named_to_the_customer(row: DecisionRow) -> None:
     rule = Record(row, timezone.now()).of.plan.release.rules["of-age"]
-    clauses = page.outcome.failed(rule, {"is_21_or_over": True})
-    assert [page.outcome.plain_clause(clause) for clause in clauses] == [
+    clauses = outcome.failed(rule, {"is_21_or_over": True})
+    assert [outcome.plain_clause(clause) for clause in clauses] == [
         "A requirement that the law sets for this card was not met."
     ]
 
@@ -146,7 +147,7 @@ def test_makers_and_checkers_stand_beside_what_they_agreed_to(row: DecisionRow) 
 
 def test_a_version_that_has_changed_since_is_still_named(row: DecisionRow) -> None:
     content = Record(row, timezone.now()).of.plan.release
-    later = bank.catalogue.content(offers=explained.OFFERS)
+    later = catalogue.content(offers=explained.OFFERS)
     for offer in later["offer"].values():
         offer |= {**explained.FIRM, "value": 1.0}
     later["model"] = {content.model[0]: {"title": "Champion", "sha256": content.model[1]}} if content.model else {}
@@ -178,7 +179,7 @@ def test_a_decision_without_an_offer_has_a_page_too() -> None:
 def test_the_pdf_is_one_sheet_with_every_letter(row: DecisionRow, audience: Any) -> None:
     content = pdf.render(built(row, audience))
     assert len(re.findall(rb"/Type /Page\b", content)) == 1
-    glyphs = pdf.pdfmetrics.getFont(pdf.fonts()[0]).face.charToGlyph
+    glyphs = pdfmetrics.getFont(pdf.fonts()[0]).face.charToGlyph
     assert not [
         letter for text in explained.texts(built(row, audience)) for letter in text if ord(letter) not in glyphs
     ]
@@ -186,4 +187,4 @@ def test_the_pdf_is_one_sheet_with_every_letter(row: DecisionRow, audience: Any)
 
 def test_every_input_that_a_model_may_have_can_be_said_to_a_customer() -> None:
     for name in [*ATTRIBUTES, *PAIR_COLUMNS]:
-        assert "_" not in page.score.wording.fact(name, 1, plain=True)
+        assert "_" not in wording.fact(name, 1, plain=True)
