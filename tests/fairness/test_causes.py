@@ -159,5 +159,5 @@ def test_a_model_that_is_told_of_a_group_opens_a_finding_that_names_the_input() 
             of_offers.alarm("champion", said, DEFAULT, timezone.now())
     opened = Finding.objects.filter(kind="leak").values_list("subject", "title")
     assert sorted(opened) == [
-        (f"champion/gender/{group}", f"champion is told of {group} by x17") for group in ("female", "male")
+        (f"champion/gender/{group}", f"champion can tell who is {group}, by x17") for group in ("female", "male")
     ]
