@@ -197,7 +197,8 @@ def alarm(model: str, said: leak.Leak, bands: Bands, now: datetime) -> None:
         return
     by = ", ".join(red) or "all inputs together"
     findings.breach(
-        kind="leak", subject=f"{model}/{said.attribute}/{said.group}", title=f"{model} can tell who is {said.group}, by {by}",
+        kind="leak", subject=f"{model}/{said.attribute}/{said.group}",
+        title=f"{model} can tell who is {said.group}, by {by}",
         cause="A protected group can be told from what the model reads.",
         evidence={"inputs": {name: auc for name, auc in said.inputs if name in red}, "all_inputs": said.all_inputs,
                   "score": said.score, "line": bands.proxy_strong, "people": said.people},
