@@ -23,6 +23,7 @@ KINDS: Final[Mapping[str, str]] = {
     "starvation": "locked out of an arm", "exposure": "unequal exposure", "exploration": "unequal exploration",
     "leak": "a protected attribute leaks", "close_proxy": "a close proxy decides", "replay": "a replay differs",
     "model": "a model needs review", "validation": "a validation is overdue", "review": "a human review overruled",
+    "policy": "a policy pack is not kept",
     "anchor": "the audit trail differs from its anchor",
 }  # fmt: skip
 """What a finding may be about, in words that follow "finding:"."""

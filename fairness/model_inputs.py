@@ -1,4 +1,5 @@
-"""Whether a model may read what it reads: its inputs against the register and the packs in force; no customer."""
+"""Whether what is proposed, a model's inputs included, or live reads what the register and the packs in force allow; no
+customer comes in."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from offers.conditions.grammar import Fault
 from offers.lawfulness import Reading
 from offers.models import ChangeRequest
 from offers.register import ATTRIBUTES
-from offers.snapshot import items_of
+from offers.snapshot import Content, items_of
 from offers.types import Release
 
 
@@ -26,6 +27,17 @@ def require_lawful(change: ChangeRequest, release: Release, on: date) -> None:
             found += _faults(item, release, on)
     if found:
         raise InvalidContent(found)
+
+
+def standing(content: Content, release: Release, on: date) -> Iterator[Fault]:
+    """What speaks on a day against everything that is live: a pack may come into force, or be approved, after what it
+    rules out went live."""
+    for kind in ("rule", "boost", "ranking", "model"):
+        for key, value in sorted(content.get(kind, {}).items()):
+            item = Item(kind, key, value)
+            yield from lawfulness.faults(lawfulness.readings(item, release), release, on)
+            if kind == "model":
+                yield from _faults(item, release, on)
 
 
 def _faults(item: Item, release: Release, on: date) -> Iterator[Fault]:

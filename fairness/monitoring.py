@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Final
 
 from decisioning.models import ModelVersion
-from fairness import findings
+from fairness import findings, model_inputs
 from fairness.causes import waterfall
 from fairness.counts import GroupCounts
 from fairness.cube import drift, lines
@@ -17,6 +17,7 @@ from fairness.cube.rollup import BOTH
 from fairness.findings import Pause
 from fairness.models import CubeComparison, Finding
 from fairness.thresholds import Verdict
+from offers import packs, snapshot
 
 AT_ONCE: Final = 50
 """Findings of one kind that one audit opens, the most people first: more than that is one finding about the whole."""
@@ -28,6 +29,30 @@ def raise_findings(month: date, now: datetime) -> int:
     """Open or add to the findings of a month; how many were said. Pairs of attributes are shown, and not followed up
     by themselves: each failing pair stands beside its attributes."""
     return sum(1 for _ in (*_failing(month, now), *_drifting(month, now)))
+
+
+def raise_unlawful(now: datetime) -> int:
+    """A finding for each item of the live release that a pack in force rules out, and for each pack that nobody has
+    verified for too long; how many were said."""
+    live = snapshot.live_row()
+    if live is None:
+        return 0
+    release, on, said = snapshot.read(live.number, live.content), now.date(), 0
+    for fault in list(model_inputs.standing(live.content, release, on))[:AT_ONCE]:
+        findings.breach(
+            kind="policy", subject=fault.path, title=f"{'/'.join(fault.path.split('/')[1:3])}: {fault.message}"[:300],
+            cause=fault.code, severity="high", evidence={"release": live.number, "path": fault.path}, now=now,
+        )  # fmt: skip
+        said += 1
+    for pack in packs.in_force(release, on):
+        if pack.stale(on):
+            findings.breach(
+                kind="policy", subject=f"/pack/{pack.key}/verified_on",
+                title=f"Nobody has verified {pack.title} lately",
+                cause="stale", evidence={"verified_on": pack.verified_on.isoformat()}, now=now,
+            )  # fmt: skip
+            said += 1
+    return said
 
 
 def _failing(month: date, now: datetime) -> Iterator[Finding]:

@@ -119,6 +119,8 @@ def audit_decisions(source: str = audit.DECISIONS) -> None:
     now = timezone.now()
     with contextlib.suppress(jobs.AlreadyRunning), jobs.running("audit", {"source": source}, now):
         audited = audit.audit(now, source=source)
+        if source == audit.DECISIONS:
+            monitoring.raise_unlawful(now)
         if source == audit.DECISIONS and audited:
             monitoring.raise_findings(max(row.period_from for row in audited).date(), now)
 
