@@ -84,23 +84,25 @@ _TICKS: Final = (0.1, 0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
 
 
 def waterfall(found: Waterfall) -> dict[str, Any]:
-    """Each stage's ln AIR as a bar from where the stages before it left off, and the whole; the axis reads ratios."""
+    """Each stage's ln AIR as a bar from where the stages before it left off, and the whole where there is one: no bar is long
+    enough for a stage that shuts a group out. The axis reads ratios."""
     steps = [step for step in found.steps if step.log_ratio is not None]
     names = [step.stage.replace("_", " ") for step in steps]
     values = [step.log_ratio or 0.0 for step in steps]
     ends = [log(step.cumulative) if step.cumulative else 0.0 for step in steps]
     bases = [end - value for end, value in zip(ends, values, strict=True)]
+    whole = [] if found.total is None else ["in all"]
     return {
         "data": [
             _bars("falls behind", names, values, bases, [value < 0 for value in values]),
             _bars("catches up", names, values, bases, [value >= 0 for value in values]),
-            _bars("in all", ["in all"], [found.total], [0.0], [True]),
+            _bars("in all", whole, [found.total or 0.0] * len(whole), [0.0] * len(whole), [True] * len(whole)),
         ],
         "layout": {
             "height": 320,
             "margin": {"l": 8, "r": 16, "t": 8, "b": 40},
             "barmode": "overlay",
-            "xaxis": {"type": "category", "categoryorder": "array", "categoryarray": [*names, "in all"]},
+            "xaxis": {"type": "category", "categoryorder": "array", "categoryarray": [*names, *whole]},
             "yaxis": _log_axis([*ends, *bases]),
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
             "shapes": [_level(0.0)],

@@ -50,9 +50,10 @@ def waterfall_of(month: date, offer: str, row: CubeComparison) -> dict[str, Any]
     if found is None or found.until is None:
         return None
     lost = sum(min(0.0, step.log_ratio or 0.0) for step in found.steps)
+    # Where the group is shut out there is no whole that a stage could have a share of.
     steps = [
         {"step": step, "words": WORDS[step.stage],
-         "share": step.log_ratio / lost if step.log_ratio is not None and step.log_ratio < 0 else None}
+         "share": step.log_ratio / lost if step.log_ratio and step.log_ratio < 0 and not found.shut_out else None}
         for step in found.steps
     ]  # fmt: skip
     return {"found": found, "steps": steps, "largest": found.largest}

@@ -9,6 +9,7 @@ from datetime import date
 from itertools import accumulate
 from math import exp, log
 
+from fairness import intervals, thresholds
 from fairness.counts import GroupCounts
 from fairness.cube import read
 from fairness.cube.stages import AUDITED, STAGES
@@ -18,7 +19,8 @@ from fairness.metrics import disparate_impact
 @dataclass(frozen=True, slots=True)
 class Step:
     """One stage: how many of those before came so far, of the group and of its reference. `log_ratio` is None where a
-    ratio is undefined or zero; `cumulative` is the impact ratio of everything up to here."""
+    ratio is undefined or zero; `cumulative` is the impact ratio of everything up to here, None where that adds nothing.
+    """
 
     stage: str
     group: GroupCounts
@@ -27,25 +29,40 @@ class Step:
     log_ratio: float | None
     cumulative: float | None
 
+    @property
+    def shuts_out(self) -> bool:
+        """Whether nobody of the group came through where its reference did, and chance alone does not explain that: of
+        a handful of people nobody is found at many a late stage."""
+        p = intervals.p_value(self.group, self.reference) if self.ratio == 0 else None
+        return p is not None and p < thresholds.DEFAULT.significance
+
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """`total` is the sum of the logarithms up to `until`, the last stage that can be compared."""
+    """`total` is the sum of the logarithms up to `until`, the last stage that can be compared; None where the group is
+    shut out there, since no logarithm is as low as that."""
 
     steps: tuple[Step, ...]
-    total: float
+    total: float | None
     until: str | None
 
     @property
+    def shut_out(self) -> Step | None:
+        """The stage that nobody of the group passes; there is none after it that could be compared."""
+        return next((step for step in self.steps if step.shuts_out), None)
+
+    @property
     def largest(self) -> Step | None:
-        """The stage that takes most from the group; None where none takes anything."""
+        """The stage that takes most from the group, all of it where it is shut out; None where none takes anything."""
+        if self.shut_out:
+            return self.shut_out
         behind = [step for step in self.steps if step.log_ratio is not None and step.log_ratio < 0]
         return min(behind, key=lambda step: step.log_ratio or 0.0, default=None)
 
     @property
     def undefined(self) -> tuple[str, ...]:
-        """Stages at which no ratio can be given: nobody was left, or nobody of one side came through."""
-        return tuple(step.stage for step in self.steps if step.log_ratio is None)
+        """Stages at which no ratio can be given: nobody was left, or nobody came through who could be expected to."""
+        return tuple(step.stage for step in self.steps if step.log_ratio is None and not step.shuts_out)
 
 
 def waterfall(group: str, reached: Sequence[int], reference: str, reference_reached: Sequence[int]) -> Waterfall:
@@ -61,8 +78,9 @@ def waterfall(group: str, reached: Sequence[int], reference: str, reference_reac
     steps = tuple(
         Step(*row, cumulative=None if row[-1] is None else exp(so_far)) for row, so_far in zip(found, sums, strict=True)
     )
-    compared = [(step, so_far) for step, so_far in zip(steps, sums, strict=True) if step.log_ratio is not None]
-    return Waterfall(steps, compared[-1][1] if compared else 0.0, compared[-1][0].stage if compared else None)
+    shut = any(step.shuts_out for step in steps)
+    compared = [step.stage for step in steps if step.log_ratio is not None or step.shuts_out]
+    return Waterfall(steps, None if shut else sums[-1], compared[-1] if compared else None)
 
 
 def of_month(month: date, offer: str, attribute: str, group: str, reference: str) -> Waterfall | None:
