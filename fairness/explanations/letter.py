@@ -3,14 +3,16 @@ the law of the place asks for; it says nothing that the customer's page does not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from decisioning.models import Decision as DecisionRow
-from fairness.explanations import handling, outcome, score
+from fairness.explanations import handling, outcome, score, wording
 from fairness.explanations.block import Block
 from fairness.explanations.record import Record
-from offers.types import Pack
+from offers.register import ATTRIBUTES
+from offers.types import Notice
 
 _RIGHTS: Final = (
     "You can ask a person to look at this decision.",
@@ -22,6 +24,12 @@ _HOW: Final = (
     "It used what we know from your accounts with us, and what you told us.",
 )
 _UNPROTECTED: Final = "It did not use any protected characteristic."
+_AGE: Final = {"is_21_or_over": "whether you are 21 or older, as the law asks"}
+_ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
+    "adverse_action": frozenset(),  # an offer that nobody asked for declines nothing (12 CFR 1002.9)
+    "prescreen_opt_out": frozenset({"firm_offer"}),
+}
+"""The bases of an offer under which a template is true; one that is not named here goes with every letter."""
 
 
 def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
         Block(0, "reasons", "What counted", reasons.sentences),
         *([Block(0, "others", others.title, cards)] if cards else []),
         Block(0, "rights", "What you can do", _RIGHTS),
-        *_notices(record.pack),
+        *_notices(record),
     ]
     return {
         "audience": "customer",
@@ -52,15 +60,32 @@ def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
 
 def _how(record: Record) -> tuple[str, ...]:
     """What may truly be said of this release and this decision."""
-    unprotected = [] if handling.protected_inputs(record.of.plan) else [_UNPROTECTED]
     by_chance = ["Chance had a small part in it, so that we learn which cards people like."]
-    return (*_HOW, *unprotected, *(by_chance if record.learning_share else []))
+    return (*_HOW, *_protected(record), *(by_chance if record.learning_share else []))
 
 
-def _notices(pack: Pack) -> list[Block]:
-    """The texts that counsel approved for the place, each with its source."""
-    if not pack.notices:
+def _protected(record: Record) -> list[str]:
+    """What was used of a protected characteristic, by name; nothing is denied that the register does not bear out."""
+    plan = record.of.plan
+    if handling.protected_inputs(plan):
         return []
-    texts = tuple(f"{notice.text} ({notice.citation.text}, text {notice.version})" for notice in pack.notices)
-    data = {"pack": pack.key, "notices": [[notice.template, notice.version] for notice in pack.notices]}
+    aged = [name for name in handling.proxy_inputs(plan) if ATTRIBUTES[name].basis_class == "age_special"]
+    if not aged:
+        return [_UNPROTECTED]
+    named = wording.listed([_AGE.get(name, wording.meaning(name)) for name in aged])
+    return [f"Of protected characteristics it used only your age: {named}."]
+
+
+def _notices(record: Record) -> list[Block]:
+    """The texts that counsel approved for the place and that are true of this offer, each with its source."""
+    basis = record.offer.legal_basis if record.offer else ""
+    due = [notice for notice in record.pack.notices if _applies(notice, basis)]
+    if not due:
+        return []
+    texts = tuple(f"{notice.text} ({notice.citation.text}, text {notice.version})" for notice in due)
+    data = {"pack": record.pack.key, "notices": [[notice.template, notice.version] for notice in due]}
     return [Block(0, "notices", "What the law gives you", texts, data=data)]
+
+
+def _applies(notice: Notice, basis: str) -> bool:
+    return notice.template not in _ONLY_FOR or basis in _ONLY_FOR[notice.template]

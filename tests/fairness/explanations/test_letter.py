@@ -43,15 +43,48 @@ def test_it_says_what_counted_and_what_can_be_done(row: DecisionRow) -> None:
     assert "You can ask a person to look at this decision." in told
 
 
-def test_the_notices_of_the_place_stand_in_it_with_source_and_version(row: DecisionRow) -> None:
+def noticed(pack: str, basis: str, session: str) -> list[str]:
+    """The notices of a letter about an offer on this basis, under a shipped pack that holds everywhere."""
     bank.person("maker", roles.COMPLIANCE)
     content = catalogue.content(offers=2)
-    content["pack"] = {"eu": {**packs.shipped()["eu"], "place": {}, "effective_from": "2020-01-01"}}
+    for offer in content["offer"].values():
+        offer["legal_basis"] = basis
+    content["pack"] = {pack: {**packs.shipped()[pack], "place": {}, "effective_from": "2020-01-01"}}
+    content["pack"][pack].pop("effective_until", None)
     bank.publish(content)
     bank.warm()
-    built = letter.build(explained.decide(session="s-9"), timezone.now())
-    notices = next(block for block in built["blocks"] if block["key"] == "notices")["sentences"]
+    built = letter.build(explained.decide(session=session), timezone.now())
+    return [text for block in built["blocks"] if block["key"] == "notices" for text in block["sentences"]]
+
+
+@pytest.mark.parametrize("basis", ["invitation", "firm_offer"])
+def test_the_notices_of_the_place_stand_in_it_with_source_and_version(row: DecisionRow, basis: str) -> None:
+    notices = noticed("eu", basis, "s-9")
     assert any("Directive (EU) 2023/2225, Article 13, text 2026-11" in text for text in notices)
+    assert any("You can object at any time" in text for text in notices)
+
+
+@pytest.mark.parametrize("pack", ["us-federal-until-2026-07", "us-federal-from-2026-07", "us-new-jersey"])
+def test_no_offer_that_nobody_asked_for_is_told_of_as_a_refusal(row: DecisionRow, pack: str) -> None:
+    """FAIRNESS L6: no adverse action for marketing; the prescreen text goes with a firm offer alone."""
+    assert noticed(pack, "invitation", "s-8") == []
+    firm = noticed(pack, "firm_offer", "s-9")
+    assert len(firm) == 1
+    assert "1-888-567-8688" in firm[0]
+
+
+def test_the_age_that_a_rule_reads_is_named_and_not_denied(row: DecisionRow) -> None:
+    """The release of the bank has a rule on whether a customer is 21."""
+    told = " ".join(sentences(row))
+    assert "it used only your age: whether you are 21 or older, as the law asks." in told
+    assert "did not use any protected" not in told
+
+
+def test_nothing_protected_is_said_to_be_used_where_no_input_is(row: DecisionRow) -> None:
+    content = catalogue.content(offers=2)
+    bank.publish(content)
+    bank.warm()
+    assert "It did not use any protected characteristic." in sentences(explained.decide(session="s-7"))
 
 
 def test_it_prints_on_one_sheet(row: DecisionRow) -> None:
