@@ -62,7 +62,7 @@ def breach(
             _note(finding, MACHINE, "opened", {"cause": cause, "evidence": told}, now)
         else:
             _seen_again(finding, title, cause, severity, told, now)
-        if pause and pause.scope == monitors.pause and finding.stop_id is None:
+        if pause and pause.scope in monitors.pauses and finding.stop_id is None:
             _pause(finding, pause, now)
     return finding
 

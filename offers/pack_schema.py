@@ -14,7 +14,7 @@ from offers.types import Bands
 
 METRICS: Final = tuple(f"M{number}" for number in range(1, 19))
 RECORDS: Final = ("decision", "application", "firm_offer", "complaint", "self_test", "request", "log")
-"""The kinds of record that a pack may give a retention in months; see fairness/retention.py."""
+"""The kinds of record that a pack may give a retention in months; decisioning/partitions.py obeys it."""
 PROXIES: Final = ("race", "gender")
 _USES: Final = ("rule", "model", "arm", "boost")
 

@@ -1,7 +1,7 @@
 """Policy packs: what the law of a place asks for on a day, read from approved content; what the law says is data.
 
 The packs of `shipped_packs/` are what Candor brings along: a bank's counsel approves them, as they are or changed, like
-any other content. Where a bank has approved none, the strict default of that folder is in force.
+any other content. Where none covers the whole of HOME, the strict default of that folder is in force beside them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from offers.types import AgeBand, Bands, Citation, Monitors, Notice, Pack, Relea
 
 SHIPPED: Final = Path(__file__).parent / "shipped_packs"
 STRICT: Final = "strict-default"
+HOME: Final = "US"
+"""Where the bank's customers live: only a pack that covers all of it takes the strict default's place."""
 REWEIGHING, GROUP_AWARE = "reweighing", "group_aware_decision_time"
 PERMISSIONS: Final = ("allowed", "flagged", "forbidden")  # of a mitigation, the strictest last
 LDA: Final = ("waivable", "required")
-PAUSES: Final = ("none", "arm", "model")
+NO_PAUSE: Final = "none"
+PAUSES: Final = (NO_PAUSE, "arm", "model")
 RULINGS: Final = ("allowed", "elderly_test", "firm_offer", "prohibited")
 
 STRICTER_ABOVE: Final = frozenset(
@@ -62,9 +65,15 @@ def read(key: str, content: Mapping[str, Any]) -> Pack:
             Ruling(tuple(one["attributes"]), one["ruling"], tuple(one.get("uses", ())), one["reason"], _citation(one))
             for one in content.get("rulings", ())
         ),
-        monitors=Monitors(**content["monitors"]),
+        monitors=_monitors(content["monitors"]),
         citations=tuple(Citation(**one) for one in content["citations"]),
     )
+
+
+def _monitors(content: Mapping[str, Any]) -> Monitors:
+    """One word says what a pack pauses; several packs together pause what each of them does."""
+    given = {name: value for name, value in content.items() if name != "pause"}
+    return Monitors(**given, pauses=frozenset({content["pause"]} - {NO_PAUSE}))
 
 
 def _day(text: str | None) -> date | None:
@@ -106,8 +115,10 @@ def approved(source: Source) -> tuple[Pack, ...]:
 
 
 def in_force(source: Source, on: date) -> tuple[Pack, ...]:
-    """The packs in force on a day, wherever, by key; the strict default where a bank has none for that day."""
-    return tuple(pack for pack in approved(source) if pack.in_force(on)) or (strict_default(),)
+    """The packs in force on a day, wherever, by key; and last the strict default where none of them covers the whole of
+    HOME: a pack for one place says nothing of the others."""
+    found = tuple(pack for pack in approved(source) if pack.in_force(on))
+    return found if any(pack.covers(HOME, "") for pack in found) else (*found, strict_default())
 
 
 def live(on: date) -> tuple[Pack, ...]:
@@ -162,7 +173,7 @@ def strictest(packs: Sequence[Pack]) -> Pack:
             min(pack.monitors.red_periods for pack in packs),
             first.monitors.owner,
             min(pack.monitors.days_to_settle for pack in packs),
-            max((pack.monitors.pause for pack in packs), key=PAUSES.index),
+            _union(pack.monitors.pauses for pack in packs),
         ),
         citations=_once(citation for pack in packs for citation in pack.citations),
     )

@@ -275,12 +275,12 @@ class Ruling:
 @dataclass(frozen=True, slots=True)
 class Monitors:
     """What happens when a line is crossed: `red_periods` in a row raise a drift alert, whose finding has this owner and
-    is to be settled in so many days; `pause` stops what caused it: "none", the "arm" or the "model"."""
+    is to be settled in so many days; `pauses` stop what caused it: the "arm", the "model", both or neither."""
 
     red_periods: int
     owner: str  # a role
     days_to_settle: int
-    pause: str
+    pauses: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class PackForm(ProposalForm):
         widget=DateInput(), help_text="When somebody last read the sources. After 90 days the pack is shown as stale."
     )
     metrics = forms.MultipleChoiceField(
-        label="Figures that are judged", choices=list(pack_words.METRICS.items()), widget=forms.CheckboxSelectMultiple()
+        label=pack_words.REPORTED, choices=list(pack_words.METRICS.items()), widget=forms.CheckboxSelectMultiple()
     )
     references = forms.CharField(
         required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="One a line: gender = male."
@@ -263,5 +263,6 @@ def initial(pack: Pack) -> dict[str, Any]:
         **pack.mitigations,
         **{_LINE + one.name: getattr(pack.bands, one.name) for one in fields(Bands) if one.name in packs.LINES},
         **{_MONTHS + kind: months for kind, months in pack.retention.items()},
-        **{name: getattr(pack.monitors, name) for name in _MONITORS},
+        **{name: getattr(pack.monitors, name) for name in _MONITORS if name != "pause"},
+        "pause": next(iter(pack.monitors.pauses), packs.NO_PAUSE),
     }

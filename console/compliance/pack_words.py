@@ -68,6 +68,7 @@ RULINGS: Final[Mapping[str, str]] = {
     "allowed": "allowed", "elderly_test": "only where it never counts against age",
     "firm_offer": "for firm offers only", "prohibited": "not allowed",
 }  # fmt: skip
+REPORTED: Final = "Figures that are reported for this place"
 PAUSES: Final[Mapping[str, str]] = {"none": "nothing", "arm": "the arm that causes it", "model": "the model"}
 
 
@@ -138,8 +139,8 @@ def _lines(pack: Pack) -> Iterator[Line]:
     for band in pack.bands.age_bands:
         years = f"{band.lower} to {band.upper - 1}" if band.upper else f"{band.lower} and over"
         yield Line(f"Age band {band.name}", f"{years}. {band.basis}")
-    unjudged = [name for metric, name in METRICS.items() if metric not in pack.metrics]
-    yield Line("Figures that are judged", f"all but {listed(unjudged)}" if unjudged else f"all {len(METRICS)}")
+    left_out = [name for metric, name in METRICS.items() if metric not in pack.metrics]
+    yield Line(REPORTED, f"all but {listed(left_out)}" if left_out else f"all {len(METRICS)}")
     yield Line("Estimated where not recorded", listed(sorted(pack.proxies)) if pack.proxies else "nothing")
 
 
@@ -154,7 +155,8 @@ def _monitors(pack: Pack) -> Iterator[Line]:
     yield Line("Drift alert after red months in a row", str(said.red_periods))
     yield Line("Finding belongs to", ROLES[said.owner].lower())
     yield Line("Days to settle it", str(said.days_to_settle))
-    yield Line("Paused by itself", PAUSES[said.pause])
+    pauses = [PAUSES[scope] for scope in sorted(said.pauses)] or [PAUSES[packs.NO_PAUSE]]
+    yield Line("Paused by itself", listed(pauses))
 
 
 def _attributes(ruling: Ruling) -> str:

@@ -208,19 +208,21 @@ def marked(author: User, **uses: bool) -> str:
 
 
 @pytest.mark.parametrize(
-    ("pack", "allowed"), [(None, False), ("us-federal-from-2026-07", False), ("us-new-jersey", False), ("open", True)]
-)
+    ("pack", "allowed"),
+    [(None, False), ("us-federal-from-2026-07", False), ("us-new-jersey", False), ("open", True), ("JP", False),
+     ("US", True)],
+)  # fmt: skip
 def test_no_release_names_a_model_that_looks_at_groups_where_a_pack_forbids_it(
     author: User, pack: str | None, allowed: bool
 ) -> None:
-    """T-LDA-04, whoever writes the row: without a pack the strict default is in force."""
+    """T-LDA-04, whoever writes the row: without a pack for the whole of home the strict default is in force."""
     live = approve_content()
     sha256 = marked(author, uses_group_at_decision=True)
     content: dict[str, Any] = {"model": {"m": {"title": "M", "sha256": sha256}}, "pack": {}}
-    if pack == "open":
-        content["pack"] = {
-            "open": {"effective_from": "2020-01-01", "mitigations": {"group_aware_decision_time": "allowed"}}
-        }
+    if pack in ("open", "JP", "US"):
+        place = {} if pack == "open" else {"place": {"countries": [pack]}}
+        mild = {"effective_from": "2020-01-01", "mitigations": {"group_aware_decision_time": "allowed"}}
+        content["pack"] = {"mild": mild | place}
     elif pack:
         content["pack"] = {pack: dict(packs.shipped()[pack])}
     evidence = Evidence.objects.create(

@@ -174,6 +174,13 @@ def test_what_the_policy_does_not_pause_runs_on() -> None:
     assert opened(now, pause=Pause("arm", "student/plain")).stop is None
 
 
+def test_of_two_packs_one_that_pauses_models_lets_the_other_pause_arms() -> None:
+    now = timezone.now()
+    other = Item("pack", "other", pack(pause="model").content)
+    approve_content([*small_catalogue(), pack(pause="arm"), other], now=now)
+    assert opened(now, pause=Pause("arm", "student/plain")).stop is not None
+
+
 def test_what_is_stopped_already_or_gone_is_no_obstacle() -> None:
     now = timezone.now()
     approve_content([*small_catalogue(), pack(pause="arm")], now=now)

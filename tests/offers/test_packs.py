@@ -63,6 +63,40 @@ def test_a_place_and_a_day_without_a_pack_have_the_strict_default() -> None:
     assert packs.for_place(content("eu"), "CZ", "", date(2026, 11, 19)) == packs.strict_default()
 
 
+def in_force(**place: Any) -> tuple[Pack, ...]:
+    """What is in force where the one mild pack of a bank covers this place."""
+    mild = changed(place=place, bands={"fail_ratio": 0.1}, mitigations={
+        "reweighing": "allowed", "group_aware_decision_time": "forbidden",
+    })  # fmt: skip
+    return packs.in_force(snapshot.apply(snapshot.EMPTY, [mild]), TODAY)
+
+
+@pytest.mark.parametrize("place", [{"countries": ["JP"]}, {"countries": ["US"], "states": ["NJ"]}, {"states": ["NY"]}])
+def test_a_pack_for_one_place_leaves_the_strict_default_in_force_elsewhere(place: dict[str, Any]) -> None:
+    """Its lines, its search and what it forbids hold the whole bank to them."""
+    together = packs.strictest(in_force(**place))
+    strict = packs.strict_default()
+    assert in_force(**place)[-1] == strict
+    assert (together.bands.fail_ratio, together.lda) == (strict.bands.fail_ratio, "required")
+    assert together.mitigations["reweighing"] == "forbidden"
+
+
+@pytest.mark.parametrize("place", [{}, {"countries": ["US"]}, {"countries": ["CA", "US"]}])
+def test_a_pack_for_the_whole_of_home_takes_the_strict_defaults_place(place: dict[str, Any]) -> None:
+    (alone,) = in_force(**place)
+    assert (alone.bands.fail_ratio, alone.lda) == (0.1, "waivable")
+
+
+def test_several_packs_pause_what_each_of_them_pauses() -> None:
+    def pausing(scope: str) -> Pack:
+        monitors = {**packs.shipped()["eu"]["monitors"], "pause": scope}
+        return packs.read(scope, {**packs.shipped()["eu"], "monitors": monitors})
+
+    together = packs.strictest([pausing("none"), pausing("arm"), pausing("model")])
+    assert together.monitors.pauses == {"arm", "model"}
+    assert pausing("none").monitors.pauses == frozenset()
+
+
 def test_race_is_not_estimated_in_the_union() -> None:
     both = content("eu", "us-federal-from-2026-07")
     assert "race" in packs.for_place(both, "US", "NY", TODAY).proxies
