@@ -105,3 +105,8 @@ def tier(purpose_class: str, customers: int) -> int:
 def blank(content: Mapping[str, str]) -> list[str]:
     """Labels of the mandatory fields that say nothing."""
     return [field.label for field in STATED if field.mandatory and not content.get(field.name, "").strip()]
+
+
+def unconfirmed(content: Mapping[str, str]) -> list[str]:
+    """Labels of the mandatory fields that say what Candor declares, and nobody of this bank."""
+    return [field.label for field in STATED if field.mandatory and content.get(field.name, "").startswith(DEFAULT)]

@@ -15,13 +15,14 @@ class NotReady(PermissionError):
 
 
 def missing(name: str, now: datetime) -> list[str]:
-    """What is missing, empty where the model may go live. A model without a row in the inventory gets one.
+    """What is missing, empty where the model may go live. A model without a row in the inventory gets one, of declared
+    defaults: enough for tiers 2 and 3, and blank for tier 1 until somebody has written each.
 
     Raises ModelVersion.DoesNotExist.
     """
     row = inventory.keep(name, now)
     blank = [f"the inventory leaves blank: {label.lower()}" for label in fields.blank(row.content)]
-    return blank + _unvalidated(row, now)
+    return blank + _unconfirmed(row) + _unvalidated(row, now)
 
 
 def require(name: str, now: datetime) -> None:
@@ -29,6 +30,12 @@ def require(name: str, now: datetime) -> None:
     found = missing(name, now)
     if found:
         raise NotReady(f"model {name} cannot go live: {'; '.join(found)}")
+
+
+def _unconfirmed(row: ModelRecord) -> list[str]:
+    if row.tier != 1:
+        return []
+    return [f"nobody has confirmed the declared default: {label.lower()}" for label in fields.unconfirmed(row.content)]
 
 
 def _unvalidated(row: ModelRecord, now: datetime) -> list[str]:

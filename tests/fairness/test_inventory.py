@@ -24,6 +24,8 @@ from tests.factories import NOW, approve_content, author_of_anything, make_bank,
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(days=1)
+CONFIRMED = {name: text.removeprefix(fields.DEFAULT) or "Written." for name, text in fields.DEFAULTS.items()}
+"""The inventory as somebody of the bank has written it."""
 
 
 @pytest.fixture
@@ -117,11 +119,22 @@ def test_sql_gives_no_lighter_tier_without_model_risk(name: str) -> None:
         )  # fmt: skip
 
 
+def test_sql_leaves_no_gap_between_versions_that_would_hide_a_heavier_tier(name: str) -> None:
+    state(name, tier=1, rationale="The board asked for it.")
+    row = inventory.keep(name, NOW)
+    with pytest.raises(IntegrityError, match="does not follow"), transaction.atomic():
+        ModelRecord.objects.create(
+            model_id=name, version=row.version + 2, tier=3, content=row.content, note="x", at=NOW,
+            author=make_user(roles.RISK_AUTHOR, "documenter"),
+        )  # fmt: skip
+
+
 def test_the_database_knows_the_mandatory_fields() -> None:
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'candor_guard_documented'")
         (source,) = cursor.fetchone()
     assert "{" + ",".join(fields.MANDATORY) + "}" in source
+    assert f"'{fields.DEFAULT}'" in source
 
 
 def test_a_model_goes_live_with_a_row_that_filled_itself_in(name: str) -> None:
@@ -140,9 +153,22 @@ def test_a_blank_mandatory_field_keeps_a_model_from_going_live(name: str, blank:
         go_live(name)
 
 
+def test_a_declared_default_is_blank_to_a_model_of_tier_one_and_to_no_other(name: str) -> None:
+    approve_content()
+    inventory.keep(name, NOW)
+    assert readiness.missing(name, NOW) == []
+    state(name, content={"owner": "Head of cards"}, tier=1, rationale="The board asked for it.")
+    missing = readiness.missing(name, NOW)
+    assert "nobody has confirmed the declared default: limitations" in missing
+    assert "nobody has confirmed the declared default: owner" not in missing
+    validate(name)
+    with pytest.raises(readiness.NotReady, match="nobody has confirmed"):
+        go_live(name)
+
+
 def test_tier_one_goes_live_with_a_signed_and_countersigned_approval_alone(name: str) -> None:
     approve_content()
-    state(name, tier=1, rationale="The board asked for it.")
+    state(name, content=CONFIRMED, tier=1, rationale="The board asked for it.")
     with pytest.raises(readiness.NotReady, match="no validation approves it"):
         go_live(name)
     made = validate(name, countersigned=False)
@@ -182,6 +208,8 @@ def test_sql_makes_no_release_of_a_model_that_is_not_ready(name: str) -> None:
     state(name, content={"owner": ""})
     assert "leaves owner blank" in refused()
     state(name, content={"owner": "Head of cards"}, tier=1, rationale="The board asked for it.")
+    assert "leaves business_user blank" in refused()
+    state(name, content=CONFIRMED, tier=1, rationale="The board asked for it.")
     assert "no approved validation" in refused()
     validate(name, "rejected")
     assert "no approved validation" in refused()

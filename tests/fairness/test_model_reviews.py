@@ -21,7 +21,7 @@ from offers.catalog import Item
 from offers.models import AuditEvent, Stop
 from tests import living_bank
 from tests.factories import NOW, approve_content, make_model, make_user
-from tests.fairness.test_inventory import validate
+from tests.fairness.test_inventory import CONFIRMED, validate
 
 pytestmark = pytest.mark.django_db
 SAID = dict.fromkeys(fields.SECTIONS, "Looked at; nothing of note.")
@@ -160,7 +160,7 @@ def test_a_stop_by_the_calendar_is_one_that_a_person_resumes() -> None:
     now = datetime.now(UTC)
     model = make_model("grown", "spend_share_travel")
     author = bank.people[roles.RISK_AUTHOR]
-    inventory.revise(model.name, Statement({}, "x", tier=1, rationale="The board."), author=author, now=now)
+    inventory.revise(model.name, Statement(CONFIRMED, "x", tier=1, rationale="The board."), author=author, now=now)
     validate(model.name)
     approve_content([Item("model", model.name, {"title": "Grown", "sha256": model.sha256})], now=now)
     runtime.forget()
