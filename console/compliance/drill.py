@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from fairness import monitoring, thresholds
+from fairness import monitoring, small_groups, thresholds
 from fairness.causes import mantel_haenszel, waterfall
 from fairness.counts import NOT_RECORDED, Comparison
 from fairness.cube import drift, lines, read, record
@@ -25,7 +25,7 @@ def rows_of(month: date, stage: str, offer: str, attribute: str, bands: Bands) -
     found = [
         {
             "stored": row, "row": record.judged_again(row, bands),
-            "few": min(row.total, row.reference_total) < bands.smallest_shown,
+            "few": small_groups.few(row.total, row.reference_total, bands),
         }
         for row in stored
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def cuts_of(month: date, stage: str, offer: str, row: CubeComparison, bands: Ban
     judged = thresholds.judge([pair for _, _, pair in found], bands)
     rows = [
         {"channel": channel, "segment": segment, "row": result,
-         "few": min(result.total, result.reference_total) < bands.smallest_shown}
+         "few": small_groups.few(result.total, result.reference_total, bands)}
         for (channel, segment, _), result in zip(found, judged, strict=True)
     ]  # fmt: skip
     strata = [mantel_haenszel.Stratum(segment, pair.group, pair.reference) for _, segment, pair in found if segment]
@@ -120,9 +120,9 @@ def counts_of(row: CubeComparison) -> dict[str, Any]:
         "row": row, "again": again, "question": record.question(row),
         "holds": record.query_hash(row) == row.query_hash and again.ratio == row.ratio and again.p == row.p,
         "forms": [(name, value, row.aif360.get(name)) for name, value in closed.items()],
-        "few": min(row.total, row.reference_total) < bands.smallest_shown,
+        "few": small_groups.few(row.total, row.reference_total, bands),
         "denominator": denominator(row.stage), "words": WORDS[row.stage], "of_words": WORDS[denominator(row.stage)],
-        "smallest_shown": bands.smallest_shown,
+        "smallest_shown": small_groups.smallest(bands),
     }  # fmt: skip
 
 

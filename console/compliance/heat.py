@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from console.templatetags.console import words
-from fairness import thresholds
+from fairness import small_groups, thresholds
 from fairness.cube.drift import MONTHS
 from fairness.cube.record import SOURCE
 from fairness.cube.rollup import ANY, BOTH, FAMILY
@@ -187,7 +187,7 @@ def _worst(rows: Sequence[CubeComparison]) -> CubeComparison:
 def _tile(row: CubeComparison | None, stage: str, bands: Bands, trends: Mapping[Any, Any]) -> Tile | None:
     if row is None:
         return None
-    few = min(row.total, row.reference_total) < bands.smallest_shown
+    few = small_groups.few(row.total, row.reference_total, bands)
     href = drill_href(row.offer, row.attribute, month=row.month, stage=stage, group=row.group)
     return Tile(row, href, few, () if few else tuple(trends.get(_series(row), ())))
 

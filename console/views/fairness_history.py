@@ -11,7 +11,7 @@ from django.shortcuts import render
 
 from console.access import SignedInRequest, allowed
 from console.templatetags.console import words
-from fairness import figures, thresholds
+from fairness import figures, small_groups, thresholds
 from fairness.audit import ACCEPTED, ANY, DECISIONS
 from fairness.models import FairnessAudit
 from fairness.thresholds import Verdict
@@ -32,6 +32,7 @@ def history(request: SignedInRequest, source: str) -> HttpResponse:
     subject = request.GET.get("subject", "")
     subject = subject if subject in dict(subjects) else subjects[0][0] if subjects else ""
     shown = [row for row in rows if row["subject"] == subject]
+    large = [row for row in shown if not row["few"]]
     return render(
         request,
         "fairness/history.html",
@@ -43,13 +44,14 @@ def history(request: SignedInRequest, source: str) -> HttpResponse:
             "subjects": subjects,
             "subject": subject,
             "comparisons": shown,
-            "worst": _worst(shown),
+            "smallest": small_groups.smallest(thresholds.DEFAULT),
+            "worst": _worst(large),
             "findings": _findings(rows, subject),
             "scale": SCALE,
             "thresholds": {
                 "ratio": thresholds.DEFAULT.fail_ratio, "shortfall": thresholds.DEFAULT.material_shortfall,
             },
-            "figure": figures.ratios(shown) if shown else None,
+            "figure": figures.ratios(large) if large else None,
         },
     )  # fmt: skip
 
@@ -64,7 +66,7 @@ def _worst(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 def _findings(rows: Iterable[Mapping[str, Any]], subject: str) -> list[dict[str, Any]]:
     """What fails under another arm than the one on the page, the lowest ratio first."""
-    failing = [row for row in rows if row["verdict"] == Verdict.FAIL and row["subject"] != subject]
+    failing = [row for row in rows if row["verdict"] == Verdict.FAIL and row["subject"] != subject and not row["few"]]
     failing.sort(key=lambda row: 1.0 if row["ratio"] is None else row["ratio"])
     return [{**row, "href": f"?{urlencode({'subject': row['subject']})}"} for row in failing[:FINDINGS_SHOWN]]
 
@@ -86,7 +88,8 @@ def _read(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A stored comparison with its interval as (low, ratio, high), and its verdict in a sentence."""
     ends = stored["ratio_interval"]
     interval = (ends[0], stored["ratio"], ends[1]) if ends and stored["ratio"] is not None else None
-    return {**stored, "interval": interval, "why": _why(stored, interval)}
+    few = small_groups.few(stored["total"], stored["reference_total"], thresholds.DEFAULT)
+    return {**stored, "interval": interval, "why": _why(stored, interval), "few": few}
 
 
 def _why(stored: Mapping[str, Any], interval: tuple[float, float, float] | None) -> str:

@@ -16,7 +16,7 @@ from decisioning.features import population
 from decisioning.impact.people import Floats, Mask
 from decisioning.impact.reach import eligible
 from decisioning.plan import Plan
-from fairness import dataset, findings
+from fairness import dataset, findings, small_groups
 from fairness.causes import attribution, drivers, failures, leak
 from fairness.causes.failures import Failures
 from fairness.causes.kept import Found, Kind, keep
@@ -111,7 +111,7 @@ def _pairs(groupings: Groupings, favourable: Mask, bands: Bands) -> Iterator[Com
     """Each group of enough people beside its reference."""
     for attribute, grouping in groupings.items():
         for pair in comparisons(attribute, grouping.table(favourable), None, bands.references):
-            if min(pair.group.total, pair.reference.total) >= bands.smallest_shown:
+            if not small_groups.few(pair.group.total, pair.reference.total, bands):
                 yield pair
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fairness import small_groups
 from fairness.explanations import wording
 from fairness.explanations.block import Audience, Block, Table
 from fairness.explanations.record import Record
@@ -15,12 +16,16 @@ SHOWN_STAGES: Final = ("eligible", "selected")  # who could have the offer, and 
 
 
 def fairness(record: Record, audience: Audience) -> Block:
-    """Block 9: the lowest ratio of each attribute in the newest audited month of this offer."""
+    """Block 9: the lowest ratio of each attribute in the newest audited month of this offer, of groups large enough."""
     title, offer = "Fairness of this offer", record.row.offer
     newest = CubeComparison.objects.filter(offer=offer or "").order_by("-month").values_list("month", flat=True).first()
     if offer is None or newest is None:
         return Block(9, "fairness", title, sentences=("This offer was not audited yet.",), data={"month": None})
-    rows = CubeComparison.objects.filter(offer=offer, month=newest, stage__in=SHOWN_STAGES, ratio__isnull=False)
+    smallest = small_groups.smallest(record.pack.bands)
+    rows = CubeComparison.objects.filter(
+        offer=offer, month=newest, stage__in=SHOWN_STAGES, ratio__isnull=False, total__gte=smallest,
+        reference_total__gte=smallest,
+    )  # fmt: skip
     lowest: dict[tuple[str, str], CubeComparison] = {}
     for row in rows.exclude(attribute__contains=" and ").order_by("ratio"):
         lowest.setdefault((row.attribute, row.stage), row)

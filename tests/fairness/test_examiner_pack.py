@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,10 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.models import Decision as DecisionRow
+from fairness import small_groups
 from fairness.governance import inventory
 from fairness.governance.examiner import pack, scope, tables, verify
 from fairness.governance.examiner.archive import FORMULA, cell
-from fairness.models import CubeComparison, ExaminerPack, FairnessAudit
+from fairness.models import CubeComparison, CubeCount, ExaminerPack, FairnessAudit
 from offers import audit, roles, stopping
 from offers.models import AuditEvent, ChangeRequest, Release
 from tests import factories, living_bank
@@ -144,12 +146,12 @@ def test_the_tables_hold_what_the_pages_count(bank: LivingBank) -> None:
             Release.objects.order_by("number").values_list("number", flat=True)
         )
         stored = [
-            (str(found.pk), row["subject"], row["group"], str(row["total"]), str(row["favourable"]), row["verdict"])
+            (str(found.pk), row["subject"], row["group"], *_shown(row), row["verdict"])
             for found in FairnessAudit.objects.order_by("pk")
             for row in found.comparisons
         ]
         stored += [
-            (str(row.audit_id), row.offer, row.group, str(row.total), str(row.favourable), row.verdict)
+            (str(row.audit_id), row.offer, row.group, *_shown(vars(row)), row.verdict)
             for row in CubeComparison.objects.order_by("pk")
         ]
         compared = [
@@ -166,6 +168,58 @@ def test_the_tables_hold_what_the_pages_count(bank: LivingBank) -> None:
         manifest = json.loads(packed.read("manifest.json"))
         assert manifest["files"]["tables/decisions.csv"]["rows"] == len(decisions)
         assert packed.read("summary.pdf").startswith(b"%PDF")
+
+
+def _shown(row: Mapping[str, Any]) -> tuple[str, str]:
+    few = min(row["total"], row["reference_total"]) < small_groups.FLOOR
+    return ("", "") if few else (str(row["total"]), str(row["favourable"]))
+
+
+def _comparisons(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every comparison within a JSON value."""
+    if isinstance(value, dict):
+        if "reference_total" in value:
+            yield value
+        yield from (found for one in value.values() for found in _comparisons(one))
+    if isinstance(value, list):
+        yield from (found for one in value for found in _comparisons(one))
+
+
+FIGURES = ("total", "favourable", "reference_total", "reference_favourable", "ratio", "p", "q", "shortfall")
+
+
+@pytest.mark.usefixtures("bank")
+def test_no_row_of_a_pack_shows_a_group_of_fewer_than_twenty() -> None:
+    row = CubeComparison.objects.order_by("pk").first()
+    assert row is not None
+    row.pk, row.group, row.total, row.favourable = None, "A few", 19, 7
+    row.save()
+    assert any(
+        0 < people < 20 for count in CubeCount.objects.filter(channel="", segment="") for people in count.reached
+    )
+    with written(scope.of(*PERIOD)) as packed:
+        compared: list[Mapping[str, Any]] = list(table(packed, "fairness_comparisons"))
+        people = [int(row["people"]) for row in table(packed, "stages") if row["people"]]
+        for name in packed.namelist():
+            if name.endswith(".jsonl"):
+                compared += [
+                    found for line in packed.read(name).splitlines() for found in _comparisons(json.loads(line))
+                ]
+    assert min(people, default=20) >= 20
+    small = [row for row in compared if row["total"] in ("", None)]
+    assert row.group in {one["group"] for one in small}
+    assert not [row for row in small for figure in FIGURES if row[figure] not in ("", None)]
+    large = [row for row in compared if row not in small]
+    assert large
+    assert min(min(float(row["total"]), float(row["reference_total"])) for row in large) >= 20
+
+
+@pytest.mark.usefixtures("bank")
+def test_a_pack_from_the_middle_of_a_month_holds_the_month_of_the_cube() -> None:
+    month = CubeComparison.objects.latest("month").month
+    with written(scope.of(month.replace(day=15), month.replace(day=28))) as packed:
+        assert {row["period"] for row in table(packed, "fairness_comparisons")} >= {month.isoformat()}
+        assert {row["month"] for row in table(packed, "stages")} == {month.isoformat()}
 
 
 def test_a_text_that_a_spreadsheet_would_run_is_only_text(bank: LivingBank) -> None:

@@ -9,9 +9,11 @@ from typing import Any, Final
 from django.db.models import Model, QuerySet
 
 from decisioning.models import ModelVersion
+from fairness import small_groups
 from fairness.governance.examiner import tables
 from fairness.governance.examiner.scope import Scope
 from fairness.models import FindingEvent, ModelRecord, ModelValidation
+from fairness.thresholds import Bands
 from offers import snapshot
 from offers.models import Comment, Evidence
 
@@ -39,10 +41,29 @@ def _catalogue(scope: Scope) -> Iterator[Record]:
         yield {"number": live.number, "content_hash": live.content_hash, "content": live.content}
 
 
+def _evidence(scope: Scope) -> Iterator[Record]:
+    """Each as it was stored, but for what would show too few people."""
+    bands = tables.bands(scope)
+    for row in _rows(Evidence.objects.filter(change__in=tables.changes(scope)).order_by("pk")):
+        yield {**row, "content": small_groups.hidden(_without_small_steps(row["content"], bands), bands)}
+
+
+def _without_small_steps(content: Record, bands: Bands) -> Record:
+    """Without the steps of a group whose comparison is of too few: a step is a ratio without counts."""
+    shown = [change["after"] for change in content.get("shown_parity", ())]
+    large = {
+        (one["attribute"], one["group"])
+        for one in shown
+        if not small_groups.few(one["total"], one["reference_total"], bands)
+    }
+    steps = [step for step in content.get("waterfall", ()) if (step["attribute"], step["group"]) in large]
+    return {**content, "waterfall": steps} if "waterfall" in content else content
+
+
 RECORDS: Final[Mapping[str, Callable[[Scope], Iterator[Record]]]] = {
     "changes": lambda scope: _rows(tables.changes(scope)),
     "discussion": lambda scope: _rows(Comment.objects.filter(change__in=tables.changes(scope)).order_by("pk")),
-    "evidence": lambda scope: _rows(Evidence.objects.filter(change__in=tables.changes(scope)).order_by("pk")),
+    "evidence": _evidence,
     "catalogue_at_the_end": _catalogue,
     "findings": lambda scope: _rows(tables.findings(scope)),
     "finding_events": lambda scope: _rows(

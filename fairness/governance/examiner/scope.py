@@ -31,6 +31,11 @@ class Scope:
         return self.offer or self.source
 
     @property
+    def first_month(self) -> date:
+        """The month that the period begins in, as the cube names it: what it counts in months is asked for whole."""
+        return self.start.date().replace(day=1)
+
+    @property
     def period(self) -> tuple[datetime, datetime]:
         return self.start, self.end
 

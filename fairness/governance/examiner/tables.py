@@ -11,6 +11,8 @@ from django.db.models import Q, QuerySet
 
 from decisioning import activity
 from decisioning.models import ModelVersion
+from fairness import small_groups
+from fairness.cube import lines
 from fairness.cube.stages import STAGES
 from fairness.governance import fields, inventory
 from fairness.governance.examiner.scope import Scope
@@ -23,11 +25,10 @@ from fairness.models import (
     ModelRecord,
     ModelValidation,
 )
+from fairness.thresholds import Bands
 from offers.models import AuditEvent, ChangeRequest, Release, Stop
 
 Row = tuple[Any, ...]
-SMALLEST: Final = 20
-"""People below which a group's counts are left out."""
 _CHUNK: Final = 2000
 _DECISIONS: Final = """
 SELECT to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, coalesce(offer, ''), channel, coalesce(reason, ''),
@@ -87,17 +88,18 @@ def _outcomes(scope: Scope) -> Iterator[Row]:
 
 
 def _stages(scope: Scope) -> Iterator[Row]:
-    """Every stage of every group, channels and credit bands together."""
-    rows = CubeCount.objects.filter(month__gte=scope.start.date(), month__lt=scope.end.date(), channel="", segment="")
+    """Every stage of every group, channels and credit bands together; a count of too few is left out."""
+    smallest = small_groups.smallest(bands(scope))
+    rows = CubeCount.objects.filter(month__gte=scope.first_month, month__lt=scope.end.date(), channel="", segment="")
     rows = rows.none() if scope.source else rows.filter(offer=scope.offer) if scope.offer else rows
     found = rows.order_by("month", "offer", "attribute").exclude(attribute__contains=" and ")
     for row in found.iterator(chunk_size=_CHUNK):
         reached = len(row.groups)
         for place, group in enumerate(row.groups):
             counts = row.reached[place::reached]
-            few = counts[0] < SMALLEST
             for stage, people in zip(STAGES, counts, strict=True):
-                yield row.month, row.offer or "any offer", row.attribute, group, stage, None if few else people
+                shown = people if people >= smallest else None
+                yield row.month, row.offer or "any offer", row.attribute, group, stage, shown
 
 
 _COMPARED: Final = (
@@ -112,18 +114,27 @@ def audits(scope: Scope) -> QuerySet[FairnessAudit]:
     return rows.filter(source=scope.source) if scope.source else rows
 
 
+def bands(scope: Scope) -> Bands:
+    """The lines in force at the end of the scope."""
+    return lines.in_force(scope.end.date())
+
+
 def _comparisons(scope: Scope) -> Iterator[Row]:
-    """Each with the counts that it is computed from."""
+    """Each with the counts that it is computed from, but for those of too few people."""
+    at = bands(scope)
     for audit in audits(scope).iterator(chunk_size=50):
-        for row in audit.comparisons:
+        for row in small_groups.hidden(audit.comparisons, at):
             if not scope.offer or row["subject"] == scope.offer:
                 head = (audit.pk, audit.period_from, audit.stage, row["subject"])
                 yield *head, *(row.get(name) for name in _COMPARED)
     if scope.source:
         return
-    stored = CubeComparison.objects.filter(month__gte=scope.start.date(), month__lt=scope.end.date()).order_by("pk")
+    stored = CubeComparison.objects.filter(month__gte=scope.first_month, month__lt=scope.end.date()).order_by("pk")
     stored = stored.filter(offer=scope.offer) if scope.offer else stored
-    yield from stored.values_list("audit_id", "month", "stage", "offer", *_COMPARED).iterator(chunk_size=_CHUNK)
+    head = ("audit_id", "month", "stage", "offer")
+    for one in stored.values(*head, *_COMPARED).iterator(chunk_size=_CHUNK):
+        shown = small_groups.hidden({name: one[name] for name in _COMPARED}, at)
+        yield *(one[name] for name in head), *shown.values()
 
 
 def changes(scope: Scope) -> QuerySet[ChangeRequest]:
@@ -198,7 +209,8 @@ TABLES: Final = (
     Table("decisions", "Decisions by month, offer and channel", ("month", "offer", "channel", "reason", "decisions"),
           _decisions),
     Table("outcomes", "Outcomes by month and offer", ("month", "offer", "type", "outcomes"), _outcomes),
-    Table("stages", "People by stage and group", ("month", "offer", "attribute", "group", "stage", "people"), _stages),
+    Table("stages", "People by stage and group, blank under 20",
+          ("month", "offer", "attribute", "group", "stage", "people"), _stages),
     _of("fairness_audits", "Audits", {
         "audit": "pk", "stage": "stage", "source": "source", "from": "period_from", "to": "period_to",
         "population": "population", "verdict": "verdict", "difference_from_aif360": "largest_difference",

@@ -18,9 +18,9 @@ from fairness import vault
 from fairness.explanations import outcome, page, pdf, wording
 from fairness.explanations.block import SHOWN
 from fairness.explanations.record import Record
-from fairness.models import Finding
+from fairness.models import CubeComparison, Finding
 from offers.register import ATTRIBUTES, PROTECTED
-from tests import bank, catalogue
+from tests import bank, catalogue, living_bank
 from tests.fairness.explanations import bank as explained
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +154,17 @@ def test_a_version_that_has_changed_since_is_still_named(row: DecisionRow) -> No
     bank.publish(later)
     told = {(one["kind"], one["release"]) for one in block(built(row), 10)["data"]["items"]}
     assert ("offer", 1) in told
+
+
+def test_no_ratio_of_a_group_of_fewer_than_twenty_stands_in_the_fairness_of_the_offer(row: DecisionRow) -> None:
+    living_bank.audit_made_up_months()
+    made_up = CubeComparison.objects.filter(offer="student", attribute="region", stage="eligible").latest("month")
+    made_up.pk, made_up.offer = None, row.offer
+    made_up.save()
+    made_up.pk, made_up.group, made_up.total, made_up.favourable, made_up.ratio = None, "A few", 19, 1, 0.05
+    made_up.save()
+    ratios = block(built(row), 9)["data"]["ratios"]
+    assert [one["group"] for one in ratios] == ["Islands"]
 
 
 def test_a_retired_model_still_explains_and_replays(row: DecisionRow) -> None:
