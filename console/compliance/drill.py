@@ -118,7 +118,9 @@ def counts_of(row: CubeComparison) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "row": row, "again": again, "question": record.question(row),
-        "holds": record.query_hash(row) == row.query_hash and again.ratio == row.ratio and again.p == row.p,
+        "holds": record.query_hash(row) == row.query_hash
+        and (again.ratio, again.p, again.shortfall, again.verdict.value)
+        == (row.ratio, row.p, row.shortfall, row.verdict),
         "forms": [(name, value, row.aif360.get(name)) for name, value in closed.items()],
         "few": small_groups.few(row.total, row.reference_total, bands),
         "denominator": denominator(row.stage), "words": WORDS[row.stage], "of_words": WORDS[denominator(row.stage)],

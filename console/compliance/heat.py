@@ -98,7 +98,7 @@ def shown(month: date, stage: str, after: str, months: Sequence[date], bands: Ba
     """The map of a page of offers, what fails in the month, and what changed; in as few queries as it takes."""
     keys, more = _offers(after)
     of_page = Q(offer__in=keys) if after else Q(offer__in=[ANY, *keys]) | Q(offer__startswith=FAMILY)
-    compared = list(CubeComparison.objects.filter(of_page, month=month, stage=stage).defer("methods", "aif360"))
+    compared = list(CubeComparison.objects.filter(of_page, month=month, stage=stage).defer("aif360"))
     before = next((one for one in months if one < month), None)
     failing = _failing([month, *([before] if before else [])])
     titles = names([*(row.offer for row in compared), *(row.offer for row in failing)])
@@ -224,7 +224,7 @@ def _failing(months: Sequence[date]) -> list[CubeComparison]:
     """What fails under one attribute in these months, the most people first. What fails only under two together is in
     the map."""
     rows = CubeComparison.objects.filter(month__in=months, verdict=Verdict.FAIL).exclude(attribute__contains=BOTH)
-    return list(rows.defer("methods", "aif360").order_by("-shortfall")[:MOST_FAILING])
+    return list(rows.defer("aif360").order_by("-shortfall")[:MOST_FAILING])
 
 
 def _listed(row: CubeComparison, titles: Mapping[str, str]) -> dict[str, Any]:

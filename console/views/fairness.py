@@ -102,7 +102,7 @@ def worst_of_the_last_audits() -> dict[str, Any] | None:
     rows = (
         wanted.exclude(attribute__contains=BOTH)
         .select_related("audit")
-        .defer("methods", "aif360", "audit__comparisons")
+        .defer("aif360", "audit__comparisons", "audit__methods")
     )
     found = list(rows.order_by(F("shortfall").desc(nulls_last=True))[:SUMMED])
     overall = [row for row in found if row.offer == ANY]

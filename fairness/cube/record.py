@@ -25,7 +25,7 @@ from offers import canonical
 
 SOURCE: Final = "decisions"
 _AT_ONCE: Final = 20_000  # comparisons of one audit process
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 Judged = tuple[Cell, ComparisonResult]
 
@@ -103,7 +103,8 @@ def _store(
     end = datetime.combine(lines.last_day(month) + timedelta(days=1), time(), UTC)
     head = FairnessAudit.objects.create(
         stage=stage, source=SOURCE, period_from=datetime.combine(month, time(), UTC), period_to=min(now, end),
-        population=_population(month, stage), verdict=verdict.value, comparisons=[], computed_at=now,
+        population=_population(month, stage), verdict=verdict.value, comparisons=[], methods=dict(METHODS),
+        computed_at=now,
         largest_difference=max((one.largest_difference for _, _, one in found), default=0.0),
     )  # fmt: skip
     rows = [_row(head, *one, bands) for one in found]
@@ -134,7 +135,7 @@ def _row(
         reference_favourable=result.reference_favourable, ratio=result.ratio, ratio_low=low, ratio_high=high,
         p=result.p, q=result.q, family=result.family, shortfall=result.shortfall, needed_n=result.needed_n,
         verdict=result.verdict.value, aif360=theirs.metrics, difference=theirs.largest_difference,
-        definition=definition(cell.attribute, bands), methods=dict(METHODS),
+        definition=definition(cell.attribute, bands),
         version=f"cube {_FORMAT}, AIF360 {theirs.aif360_version}",
     )  # fmt: skip
     row.query_hash = query_hash(row)
@@ -153,14 +154,15 @@ def definition(attribute: str, bands: Bands) -> str:
 
 
 def question(row: CubeComparison) -> Mapping[str, Any]:
-    """All that a stored comparison was derived from."""
+    """All that a stored comparison was derived from, and what was found."""
     return {
         "format": _FORMAT, "month": row.month.isoformat(), "stage": row.stage,
         "of": STAGES[STAGES.index(row.stage) - 1], "offer": row.offer, "channel": "", "segment": "",
         "attribute": row.attribute, "definition": row.definition, "group": row.group, "reference": row.reference,
         "reference_chosen_by": row.reference_chosen_by, "total": row.total, "favourable": row.favourable,
         "reference_total": row.reference_total, "reference_favourable": row.reference_favourable,
-        "p": row.p, "q": row.q, "family": row.family, "methods": row.methods, "version": row.version,
+        "p": row.p, "q": row.q, "family": row.family, "ratio": row.ratio, "shortfall": row.shortfall,
+        "verdict": row.verdict, "methods": row.audit.methods, "version": row.version,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ class FairnessAudit(models.Model):
     verdict = models.CharField(max_length=20)
     comparisons = models.JSONField()
     largest_difference = models.FloatField()  # between AIF360 and the closed forms
+    methods = models.JSONField(default=dict)  # how each figure of its rows was computed
     computed_at = models.DateTimeField()
 
     class Meta:

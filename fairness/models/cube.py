@@ -77,7 +77,7 @@ class CubeCount(models.Model):
 
 class CubeComparison(models.Model):
     """One comparison of the audit of record, with all that it can be derived from again: the counts, whose they are,
-    how it was judged, what AIF360 says, and the hash of all that was asked."""
+    how it was judged, what AIF360 says, and the hash of all that was asked and found. Replaced whole, never changed."""
 
     audit = models.ForeignKey(FairnessAudit, on_delete=models.CASCADE, related_name="rows")
     month = models.DateField()
@@ -103,7 +103,6 @@ class CubeComparison(models.Model):
     aif360 = models.JSONField()  # AIF360's figures by its method names
     difference = models.FloatField()  # the largest between AIF360 and the closed forms
     definition = models.CharField(max_length=200)  # of the attribute: its groups' bounds and where it was recorded
-    methods = models.JSONField()
     version = models.CharField(max_length=60)
     query_hash = models.CharField(max_length=64)
 

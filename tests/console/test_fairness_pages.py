@@ -4,12 +4,16 @@ something to read where there is nothing yet."""
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
+from django.db import ProgrammingError
 from django.test import Client
 from django.urls import reverse
 
-from fairness.models import CubeComparison
+from fairness.cube import record
+from fairness.cube.stages import STAGES
+from fairness.models import CubeComparison, CubeCount
 from offers import roles
 from tests import factories, living_bank
 
@@ -63,7 +67,8 @@ def test_why_a_gap_appeared_is_said_by_the_waterfall(audited: Client) -> None:
 
 
 def test_a_group_of_too_few_people_is_named_without_a_figure(audited: Client) -> None:
-    CubeComparison.objects.filter(group="Islands").update(total=12, favourable=7)
+    for row in CubeComparison.objects.filter(group="Islands"):
+        _put_in_place_of(row, total=12, favourable=7)
     for address in (reverse("fairness"), reverse("fairness_drill", args=["any", "region"])):
         page = _page(audited, address)
         assert "fewer than 20" in page
@@ -72,10 +77,47 @@ def test_a_group_of_too_few_people_is_named_without_a_figure(audited: Client) ->
     assert "Too few people to be shown" in _page(audited, reverse("fairness_counts", args=[row.pk]))
 
 
-def test_a_figure_that_was_changed_by_hand_is_told(audited: Client) -> None:
-    row = CubeComparison.objects.filter(group="Islands", stage="eligible")[0]
-    CubeComparison.objects.filter(pk=row.pk).update(favourable=row.favourable + 1)
+def _put_in_place_of(row: CubeComparison, **changed: Any) -> None:
+    """What is left to whoever may not change a row."""
+    for name, value in changed.items():
+        setattr(row, name, value)
+    key = row.pk
+    row.delete()
+    row.pk = key
+    row.save(force_insert=True)
+
+
+@pytest.mark.parametrize("changed", [{"favourable": 1}, {"verdict": "pass"}, {"shortfall": 0.0}, {"ratio": 1.0}])
+def test_a_figure_that_was_changed_by_hand_is_told(audited: Client, changed: dict[str, Any]) -> None:
+    row = CubeComparison.objects.filter(group="Islands", stage="eligible", verdict="fail")[0]
+    address = reverse("fairness_counts", args=[row.pk])
+    assert "counted again: identical" in _page(audited, address)
+    _put_in_place_of(row, **changed)
+    assert "counted again: different" in _page(audited, address)
+
+
+def test_a_verdict_is_not_made_to_hold_by_hashing_it_again(audited: Client) -> None:
+    row = CubeComparison.objects.filter(group="Islands", stage="eligible", verdict="fail")[0]
+    row.verdict = "pass"
+    _put_in_place_of(row, query_hash=record.query_hash(row))
     assert "counted again: different" in _page(audited, reverse("fairness_counts", args=[row.pk]))
+
+
+def test_no_stored_comparison_can_be_changed(audited: Client) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        CubeComparison.objects.update(verdict="pass")
+
+
+def test_a_group_that_is_shut_out_is_said_to_be_instead_of_a_total(audited: Client) -> None:
+    for row in CubeCount.objects.filter(offer="", attribute="region", channel="", segment=""):
+        width, at, last = len(row.groups), row.groups.index("Islands"), STAGES.index("eligible")
+        for stage in range(last, len(STAGES)):
+            row.reached[stage * width + at] = 0
+        row.save()
+    page = _page(audited, f"{reverse('fairness_drill', args=['any', 'region'])}?group=Islands")
+    assert "Shut out at “eligible”: nobody of Islands comes through." in page
+    assert "no ratio in all can be given" in page
+    assert "In all, to" not in page
 
 
 def test_before_the_first_audit_the_page_says_so(officer: Client) -> None:

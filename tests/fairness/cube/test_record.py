@@ -48,7 +48,7 @@ def test_every_stored_comparison_is_derived_again_from_its_counts_alone() -> Non
     bands = lines.in_force(lines.last_day(month))
     assert CubeComparison.objects.count() > 500
     for stage in AUDITED:
-        rows = list(CubeComparison.objects.filter(stage=stage).order_by("id"))
+        rows = list(CubeComparison.objects.filter(stage=stage).select_related("audit").order_by("id"))
         single = [record.judged_again(row, bands) for row in rows]
         pairs = [Comparison(*_pair(one)) for one in single]
         assert thresholds.judge(pairs, bands) == single
@@ -57,7 +57,7 @@ def test_every_stored_comparison_is_derived_again_from_its_counts_alone() -> Non
             assert (row.ratio_low, row.ratio_high) == (one.ratio_interval or (None, None))
             assert record.query_hash(row) == row.query_hash
             assert row.difference <= 1e-12
-            assert row.methods == dict(thresholds.METHODS)
+            assert row.audit.methods == dict(thresholds.METHODS)
     assert trail.verify().broken_at is None
 
 
