@@ -10,7 +10,7 @@ from typing import Any, Final
 from console.templatetags.console import amount, percent
 from decisioning.models import Job
 from fairness.evidence import ANY_OFFER, SCORE, SHOWN, WORST
-from fairness.stage_effects import STAGES, STEERING
+from fairness.stage_effects import SHOWN_FIRST, STAGES, STEERING
 from fairness.tasks import evidence_job
 from fairness.thresholds import Verdict
 from offers.models import ChangeRequest, Evidence
@@ -175,7 +175,7 @@ def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     after, before = stored["after"], stored["before"]
     ends = after["ratio_interval"]
     return {
-        "subject": _SUBJECTS.get(stored["subject"]) or names.get(stored["subject"], stored["subject"]),
+        "subject": _subject(stored["subject"], names),
         "overall": stored["subject"] == ANY_OFFER,
         "attribute": stored["attribute"],
         "group": stored["group"],
@@ -188,6 +188,13 @@ def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
         "verdict": stored["verdict"],
         "note": stored["note"],
     }
+
+
+def _subject(name: str, names: Mapping[str, str]) -> str:
+    if name.startswith(SHOWN_FIRST):
+        offer = name.removeprefix(SHOWN_FIRST)
+        return f"being shown {names.get(offer, offer)} first, of those eligible for it"
+    return _SUBJECTS.get(name) or names.get(name, name)
 
 
 def waterfall(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.urls import reverse
+from django.utils import timezone
 
 from console import differences
 from console.evidence_view import computing, shown
@@ -121,9 +122,11 @@ def effect(change: ChangeRequest, asked: int | None = None) -> dict[str, Any]:
 
 
 def _covers(row: Evidence, change: ChangeRequest) -> bool:
-    """Whether the gate would take it now: on the live release, for the content that approval would make."""
-    live = Release.objects.order_by("-number").values_list("number", flat=True).first()
-    return row.base == live and row.candidate_hash == snapshot.content_hash(candidate_content(change))
+    """Whether the gate would take it now."""
+    try:
+        return gate.covering(change, candidate_content(change), timezone.now()).pk == row.pk
+    except gate.NoEvidence:
+        return False
 
 
 def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -> dict[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from fairness.dataset import Groupings
 from fairness.moments import Later
 from fairness.parity import Change
 from fairness.thresholds import DEFAULT, Bands, Verdict
-from offers import audit, snapshot
+from offers import audit, canonical, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
 from offers.models import ChangeRequest, Evidence, Release
@@ -67,6 +67,8 @@ METHODS: Final[Mapping[str, str]] = {
     "the change is of its natural logarithm, and those of the stages add up to that of being shown a competing offer",
     "steering": "shown the card of the lowest benefit rank, among those who are eligible for two or more cards of a "
     "family and are shown one of it",
+    "exposure": "of each offer that the change shows first to other people: being shown it, among those who are "
+    "eligible for it; of those decided on",
     "shown": "information, without a verdict: adverse impact ratio of being shown an offer",
 }
 
@@ -82,7 +84,7 @@ class _Candidate:
 
     def bands(self, at: datetime) -> Bands:
         """The lines in force at a moment; those of the packs that are live, since none is judged by what it brings."""
-        return thresholds.bands_in_force((self.live or self.plan).release, at.date())
+        return thresholds.bands_in_force(self.live.release if self.live else snapshot.EMPTY, at.date())
 
     @property
     def changes_model(self) -> bool:
@@ -119,6 +121,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         changes[SCORE] = score.changes
     if population:
         changes[stage_effects.STEERING] = stage_effects.steering(groupings, simulation, bands)
+        changes |= stage_effects.exposures(groupings, simulation, bands)
     later = _later(ahead, simulation, groupings, candidate)
     content = {
         "format": FORMAT,
@@ -132,6 +135,7 @@ def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int],
         "agreement": agreed.to_json(),
         "later": later,
         "parity": [row.to_json() for rows in changes.values() for row in rows],
+        "lines": _digest(bands),
         "waterfall": stage_effects.waterfall(groupings, simulation),
         "shown_parity": [row.to_json() for row in _shown(groupings, simulation, bands)],
         "score": score.to_json() if score else None,
@@ -150,6 +154,16 @@ def _unclear(changes: Mapping[str, list[Change]], later: Sequence[Mapping[str, A
     compare at all."""
     moved = sum(row.unclear for rows in changes.values() for row in rows) + sum(row["unclear"] for row in later)
     return moved or int(verdict is Verdict.TOO_LITTLE_DATA)
+
+
+def lines_of(content: snapshot.Content, at: datetime) -> str:
+    """The lines that the packs of a release put in force at a moment, as a hash: evidence holds for those it was judged
+    at, and for no others."""
+    return _digest(thresholds.bands_in_force(content, at.date()))
+
+
+def _digest(bands: Bands) -> str:
+    return canonical.digest(asdict(bands))
 
 
 def not_computed(change: ChangeRequest, content: snapshot.Content, now: datetime) -> Evidence:

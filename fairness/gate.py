@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from decisioning import rebuild
@@ -26,6 +26,7 @@ from offers.conditions.grammar import Fault
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 
 HELD: Final = "release.held"
+GOOD_FOR: Final = timedelta(days=30)  # evidence: people, their data and what the bandit knows move on
 PATIENCE: Final = timedelta(days=1)  # after its time, a change that could not go live does not do so by itself
 
 
@@ -70,7 +71,7 @@ def approve(
             little_data_because=little_data_because,
         )  # fmt: skip
         content = candidate_content(change)
-        found = covering(change, content, seen)
+        found = covering(change, content, now, seen)
         _require_fair(change, found)
         return _publish(change, found, content, now)
 
@@ -88,7 +89,8 @@ def schedule(
         )  # fmt: skip
         content = candidate_content(change)
         require_lawful(change, purposes.checked(0, content), now.date())
-        _require_fair(change, covering(change, content, seen))
+        _require_ready(change, content, now)
+        _require_fair(change, covering(change, content, now, seen))
     return change
 
 
@@ -107,7 +109,7 @@ def break_glass(change_id: int, *, checker: User, content_hash: str, now: dateti
             raise NotBroken("break-glass takes two people beside the author: another one goes first, with the reason")
         content = candidate_content(change)
         try:
-            found = covering(change, content)
+            found = covering(change, content, now)
         except NoEvidence:
             found = _not_known_to_fail(change, content, now)
         _require_fair(change, found)
@@ -142,7 +144,8 @@ def publish_due(now: datetime) -> list[int]:
             _publish_due(change.pk, now)
         except NoEvidence:
             uncovered.append(change.pk)
-        except (FairnessFailed, readiness.NotReady, roles.NotAllowed, LookupError, ValueError) as refusal:
+        except (PermissionError, LookupError, ValueError, IntegrityError) as refusal:
+            # Whatever speaks against it holds this one alone: what is due after it goes live all the same.
             hold(change.pk, str(refusal), now)
     return uncovered
 
@@ -160,7 +163,7 @@ def _publish_due(change_id: int, now: datetime) -> None:
         _require_untouched(change)
         content = candidate_content(change)
         purposes.checked(0, content)
-        found = covering(change, content)
+        found = covering(change, content, now)
         _require_fair(change, found)
         _publish(change, found, content, now)
 
@@ -200,8 +203,9 @@ def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, 
     return release
 
 
-def covering(change: ChangeRequest, content: snapshot.Content, seen: int | None = None) -> Evidence:
-    """The newest evidence on exactly this change making exactly this content from the release that is live now.
+def covering(change: ChangeRequest, content: snapshot.Content, now: datetime, seen: int | None = None) -> Evidence:
+    """The newest evidence on exactly this change making exactly this content from the release that is live now, judged
+    at the lines in force now and not long ago.
 
     Raises NoEvidence, and StaleContent where it is not the evidence `seen`.
     """
@@ -214,6 +218,10 @@ def covering(change: ChangeRequest, content: snapshot.Content, seen: int | None 
         raise NoEvidence("there is no evidence on this change yet: compute it first")
     if not found.population and population.size():
         raise NoEvidence("the evidence was computed before there were customers: compute it again")
+    if now - found.computed_at > GOOD_FOR:
+        raise NoEvidence(f"the evidence is more than {GOOD_FOR.days} days old: compute it again")
+    if found.content.get("lines") != evidence.lines_of(live.content if live else snapshot.EMPTY, now):
+        raise NoEvidence("other lines of policy packs are in force since the evidence was computed: compute it again")
     if seen not in (None, found.pk):
         raise approvals.StaleContent("its effect was computed anew after you looked at it; read it again")
     return found
@@ -273,8 +281,8 @@ def _require_ready(change: ChangeRequest, content: snapshot.Content, now: dateti
             readiness.require(name, now)
         except ModelVersion.DoesNotExist:
             raise promotion.UnknownModel(f"there is no model {name}") from None
-        # The first champion has nothing to be an alternative to, and going back is no new choice.
-        if live and before and change.kind != "rollback":
+        # The first champion ever has nothing to be an alternative to, and going back is no new choice.
+        if live and change.kind != "rollback" and Release.objects.exclude(content__model={}).exists():
             gap = record.missing(name, packs.in_force(live.content, now.date()), now)
             if gap:
                 raise NoAlternatives(gap)

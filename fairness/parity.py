@@ -18,9 +18,11 @@ Mask = NDArray[np.bool_]
 Tables = Mapping[str, Mapping[str, GroupCounts]]
 
 OLD_GAP: Final = "fails today already, and the change does not make it worse"
+REFERENCE_BEHIND: Final = "the reference group is the one that falls behind"
 REFERENCE_SHUT_OUT: Final = "nobody of the reference group has it, while others do"
 NOBODY: Final = "nobody of either group has it, so there is nothing to compare"
 _LAST_BITS: Final = 1e-9
+_BETTER: Final = 1.01  # times the ratio before: less is no improvement
 _SAID: Final = (Verdict.FAIL, Verdict.WATCH)  # counts whether or not the change touches it
 
 
@@ -77,7 +79,7 @@ def compare_tables(subject: str, before: Tables | None, after: Tables, bands: Ba
     today = thresholds.compare_all(before, bands=bands) if before else []
     known = {(row.attribute, row.group): row for row in today}
     then = thresholds.compare_all(after, bands=bands)
-    return [_judged(subject, known.get((row.attribute, row.group)), row) for row in then]
+    return [_judged(subject, known.get((row.attribute, row.group)), row, bands) for row in then]
 
 
 def overall(changes: Mapping[str, list[Change]], population: int) -> Verdict:
@@ -91,15 +93,21 @@ def overall(changes: Mapping[str, list[Change]], population: int) -> Verdict:
     return thresholds.worst([Verdict.PASS, *(row.verdict for row in rows if row.moved or row.verdict in _SAID)])
 
 
-def _judged(subject: str, before: ComparisonResult | None, after: ComparisonResult) -> Change:
-    """A change answers for what it does, not for what it finds: an old gap is watched, a new or wider one fails."""
+def _judged(subject: str, before: ComparisonResult | None, after: ComparisonResult, bands: Bands) -> Change:
+    """A change answers for what it does, not for what it finds: an old gap is watched, a new or wider one fails. A
+    reference group that falls behind is watched, and one that is shut out, while others are not, fails."""
     verdict, note = after.verdict, ""
-    if verdict is Verdict.FAIL and before is not None and before.verdict is Verdict.FAIL and not _worse(before, after):
-        verdict, note = Verdict.WATCH, OLD_GAP
+    if verdict is Verdict.FAIL and before is not None and before.verdict is Verdict.FAIL:
+        if not _worse(before, after, bands):
+            verdict, note = Verdict.WATCH, OLD_GAP
     elif verdict is Verdict.UNDEFINED and after.favourable:
-        verdict, note = Verdict.WATCH, REFERENCE_SHUT_OUT
+        missed = (after.rate or 0.0) * after.reference_total
+        shut_out = missed >= bands.material_shortfall and after.p is not None and after.p < bands.significance
+        verdict, note = Verdict.FAIL if shut_out else Verdict.WATCH, REFERENCE_SHUT_OUT
     elif verdict is Verdict.UNDEFINED:
         verdict, note = Verdict.TOO_LITTLE_DATA, NOBODY
+    elif verdict is Verdict.PASS and after.reverse and after.q is not None and after.q < bands.significance:
+        verdict, note = Verdict.WATCH, REFERENCE_BEHIND
     return Change(subject, before, after, verdict, note)
 
 
@@ -107,5 +115,9 @@ def _counts(row: ComparisonResult) -> tuple[float, float, float, float]:
     return row.total, row.favourable, row.reference_total, row.reference_favourable
 
 
-def _worse(before: ComparisonResult, after: ComparisonResult) -> bool:
-    return before.ratio is None or after.ratio is None or after.ratio < before.ratio - _LAST_BITS
+def _worse(before: ComparisonResult, after: ComparisonResult, bands: Bands) -> bool:
+    """A lower ratio, or no better one for many more people."""
+    if before.ratio is None or after.ratio is None or after.ratio < before.ratio - _LAST_BITS:
+        return True
+    more = (after.shortfall or 0.0) - (before.shortfall or 0.0)
+    return more >= bands.material_shortfall and after.ratio < before.ratio * _BETTER

@@ -21,6 +21,7 @@ from fairness.parity import Change, Tables
 from fairness.thresholds import DEFAULT, Bands
 
 STEERING: Final = "shown_the_best_of_its_family"
+SHOWN_FIRST: Final = "shown_first:"  # and the offer
 STAGES: Final = ("reachable", "eligible", "within_caps", "shown")
 _NOT_REACHABLE: Final = [at for at, reason in enumerate(REASONS) if STAGE_OF.get(reason) in ("stops", "consent")]
 _CAPPED: Final = REASONS.index("CAPPED")
@@ -66,6 +67,36 @@ def _ratios(groupings: Groupings, had: Mask, have: Mask) -> dict[tuple[str, str]
 
 def _moved(before: float | None, after: float | None) -> float | None:
     return log(after) - log(before) if before and after else None
+
+
+def exposures(groupings: Groupings, simulation: Simulation, bands: Bands = DEFAULT) -> dict[str, list[Change]]:
+    """Parity of being shown an offer first, among those who are eligible for it, by subject: each competing offer that
+    the change shows to other people than today. A card can be withheld from a group without a word on eligibility."""
+    last = len(simulation.decided) - 1
+    reach = simulation.reaches[last]
+    found = {}
+    for offer in (name for name, competes in zip(reach.offers, reach.competing.tolist(), strict=True) if competes):
+        today = _shown_to(simulation, 0, offer) if last else None
+        eligible, shown = _shown_to(simulation, last, offer)
+        if today is None or not (np.array_equal(today[1], shown) and np.array_equal(today[0], eligible)):
+            before = _exposed(groupings, simulation, *today) if today and today[0].any() else None
+            if eligible.any():
+                after = _exposed(groupings, simulation, eligible, shown)
+                found[SHOWN_FIRST + offer] = parity.compare_tables(SHOWN_FIRST + offer, before, after, bands)
+    return found
+
+
+def _shown_to(simulation: Simulation, which: int, offer: str) -> tuple[Mask, Mask]:
+    """Who (n,) is eligible for the offer, and who (n,) of them is shown it first."""
+    decided, eligible = simulation.decided[which], simulation.reaches[which].of(offer)[simulation.sample]
+    if offer not in decided.offers:
+        return eligible, np.zeros_like(eligible)
+    return eligible, eligible & (decided.offer == decided.offers.index(offer))
+
+
+def _exposed(groupings: Groupings, simulation: Simulation, eligible: Mask, shown: Mask) -> Tables:
+    places = simulation.sample[eligible]
+    return parity.tables({name: one.among(places) for name, one in groupings.items()}, shown[eligible])
 
 
 def steering(groupings: Groupings, simulation: Simulation, bands: Bands = DEFAULT) -> list[Change]:

@@ -20,10 +20,11 @@ from fairness import audit, evidence, gate, monitoring, proxies
 from fairness.alternatives import search
 from fairness.causes import of_decisions, of_offers
 from fairness.cube import record
+from fairness.explanations import close_proxies
 from fairness.governance import anchoring, inventory, measurement, reviews
 from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
-from fairness.individual import flip, neighbours, swap
+from fairness.individual import flip, neighbours, source, swap
 from fairness.models import Search
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
@@ -54,11 +55,13 @@ def compute_evidence(change_id: int) -> None:
 
 @shared_task(queue="default")
 def publish_due() -> None:
-    """Put live what was approved for a moment that has come; what the catalogue has overtaken is computed again first,
-    once for each release."""
+    """Put live what was approved for a moment that has come; what the catalogue or the lines have overtaken is computed
+    again first, once after that moment and for each release."""
     live = Release.objects.order_by("-number").values_list("published_at", flat=True).first()
     for change_id in gate.publish_due(timezone.now()):
-        job = Job.objects.filter(kind=evidence_job(change_id), started_at__gte=live).order_by("-id").first()
+        due = ChangeRequest.objects.values_list("go_live_at", flat=True).get(pk=change_id)
+        since = max(moment for moment in (live, due) if moment is not None)
+        job = Job.objects.filter(kind=evidence_job(change_id), started_at__gte=since).order_by("-id").first()
         if job is None:
             compute_evidence.delay(change_id)
         elif job.status == Job.Status.FAILED:
@@ -85,13 +88,14 @@ def search_alternatives(search_id: int) -> None:
 
 @shared_task(queue="fairness")
 def check_individuals() -> None:
-    """Every week: turn protected columns over, compare people who are alike, swap what stands for a group."""
+    """Every week: turn protected columns over, of the last loaded export if it is still there; compare people who are
+    alike, swap what stands for a group."""
     now = timezone.now()
     with (
         contextlib.suppress(jobs.AlreadyRunning, ValueError, NoRelease),
         jobs.running(INDIVIDUALS, {}, now) as job,
     ):
-        flip.check(now, progress=jobs.reporter(job))
+        flip.check(now, export=source.last_loaded(), progress=jobs.reporter(job))
         neighbours.check(now)
         swap.check(now)
 
@@ -111,6 +115,7 @@ def find_causes(offer: str = "") -> None:
             job.message = f"{of_offers.one(offer, now)} answers"
         else:
             job.message = f"{of_offers.nightly(now) + of_decisions.nightly(now)} answers"
+            close_proxies.nightly(now)
 
 
 @shared_task(queue="fairness")
@@ -121,8 +126,8 @@ def audit_decisions(source: str = audit.DECISIONS) -> None:
         audited = audit.audit(now, source=source)
         if source == audit.DECISIONS:
             monitoring.raise_unlawful(now)
-        if source == audit.DECISIONS and audited:
-            monitoring.raise_findings(max(row.period_from for row in audited).date(), now)
+            for month in sorted({row.period_from.date() for row in audited}):
+                monitoring.raise_findings(month, now)
 
 
 @shared_task(queue="fairness")

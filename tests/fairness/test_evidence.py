@@ -11,8 +11,8 @@ import pytest
 from decisioning.models import FeatureRow
 from fairness import evidence, parity, vault
 from fairness.dataset import Grouping
-from fairness.parity import NOBODY, OLD_GAP, REFERENCE_SHUT_OUT, Change
-from fairness.stage_effects import STEERING
+from fairness.parity import NOBODY, OLD_GAP, REFERENCE_BEHIND, REFERENCE_SHUT_OUT, Change
+from fairness.stage_effects import SHOWN_FIRST, STEERING
 from fairness.thresholds import Verdict
 from fairness.vault import Entry
 from offers.catalog import InvalidContent, Item
@@ -57,7 +57,9 @@ def _judge(before: tuple[float, float] | None, after: tuple[float, float], peopl
         ((0.3, 0.6), (0.6, 0.6), Verdict.PASS, ""),
         ((0.6, 0.6), (0.51, 0.6), Verdict.WATCH, ""),
         ((0.6, 0.6), (0.0, 0.6), Verdict.FAIL, ""),  # shut out
-        (None, (0.6, 0.0), Verdict.WATCH, REFERENCE_SHUT_OUT),
+        (None, (0.6, 0.0), Verdict.FAIL, REFERENCE_SHUT_OUT),
+        (None, (0.5, 0.2), Verdict.WATCH, REFERENCE_BEHIND),
+        ((0.6, 0.6), (0.5, 0.2), Verdict.WATCH, REFERENCE_BEHIND),
         (None, (0.0, 0.0), Verdict.TOO_LITTLE_DATA, NOBODY),
     ],
 )
@@ -66,6 +68,13 @@ def test_a_change_answers_for_what_it_does(
 ) -> None:
     change = _judge(before, after)
     assert (change.verdict, change.note) == (verdict, note)
+
+
+def test_an_old_gap_that_reaches_many_more_people_fails() -> None:
+    """A pilot that was justified is not rolled out to everybody on the same signature."""
+    pilot, everybody = _judge((0.02, 0.04), (0.02, 0.04)), _judge((0.02, 0.04), (0.4, 0.8))
+    assert (pilot.verdict, pilot.note) == (Verdict.WATCH, OLD_GAP)
+    assert (everybody.verdict, everybody.note) == (Verdict.FAIL, "")
 
 
 def test_a_gap_between_handfuls_is_no_finding() -> None:
@@ -115,7 +124,8 @@ def test_reach_today_and_after_are_those_of_the_rules() -> None:
     }  # fmt: skip
     for rows in computed.content["segments"].values():
         assert sum(row["customers"] for row in rows) == 500
-    assert {row["subject"] for row in computed.content["parity"]} == {"any_offer", "travel-plus", STEERING}
+    subjects = {row["subject"] for row in computed.content["parity"]}
+    assert {name for name in subjects if not name.startswith(SHOWN_FIRST)} == {"any_offer", "travel-plus", STEERING}
     assert computed.content["live_release"] == 1
     json.dumps(computed.content, allow_nan=False)
 
@@ -139,7 +149,8 @@ def test_the_first_release_answers_for_everything() -> None:
     assert computed.verdict == "fail"
     regions = [row for row in computed.content["parity"] if row["group"] == "Islands"]
     offers = {"everyday-cash", "travel-plus", "student", "first-card"}
-    assert {row["subject"] for row in regions} == {"any_offer", STEERING, *offers}
+    exposed = {f"{SHOWN_FIRST}{offer}" for offer in offers}
+    assert {row["subject"] for row in regions} == {"any_offer", STEERING, *offers, *exposed}
     assert all(row["before"] is None for row in regions)
     assert computed.content["live_release"] is None
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from decisioning.models import ModelVersion
 from decisioning.propensity.promotion import UnknownModel
 from fairness import evidence, gate
-from offers import approvals, audit, catalog, roles, snapshot
+from offers import approvals, audit, catalog, packs, roles, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
 from tests.factories import (
@@ -171,7 +171,7 @@ def test_the_newest_evidence_counts(author: User, checker: User) -> None:
     passed = evidence.compute(change, NOW)
     Evidence.objects.create(
         change=change, content_hash=passed.content_hash, candidate_hash=passed.candidate_hash, verdict="fail",
-        population=passed.population, content={}, computed_at=NOW + timedelta(minutes=1),
+        population=passed.population, content=passed.content, computed_at=NOW + timedelta(minutes=1),
     )  # fmt: skip
     with pytest.raises(gate.FairnessFailed):
         approve(change, checker)
@@ -269,7 +269,8 @@ def _evidence(change: ChangeRequest) -> None:
     """As the evidence of a model that was really computed would stand there."""
     live = snapshot.live_row()
     Evidence.objects.create(
-        change=change, content_hash=change.content_hash, verdict="pass", population=0, content={}, computed_at=NOW,
+        change=change, content_hash=change.content_hash, verdict="pass", population=0, computed_at=NOW,
+        content={"lines": evidence.lines_of(live.content if live else snapshot.EMPTY, NOW)},
         candidate_hash=snapshot.content_hash(evidence.candidate_content(change)), base=live.number if live else None,
     )  # fmt: skip
 
@@ -400,3 +401,40 @@ def test_an_error_while_it_is_approved_leaves_everything_as_it_was(
 
 def _raise(*given: object, **named: object) -> None:
     raise Injected
+
+
+def test_the_search_is_not_spared_by_retiring_the_champion_first(author: User, checker: User) -> None:
+    approve_content()
+    for name, content in (("first", "sha"), ("first", None), ("second", "sha")):
+        sha = make_model(name, "debt_to_income").sha256 if content else ""
+        change = propose([Item("model", name, {"title": name, "sha256": sha} if content else None)], author=author)
+        _evidence(change)
+        if name == "first":
+            approve(change, checker)
+    with pytest.raises(gate.NoAlternatives):
+        approve(change, checker)
+
+
+def test_evidence_goes_stale_with_time(author: User, checker: User) -> None:
+    make_bank(50)
+    change = propose(small_catalogue(), author=author)
+    evidence.compute(change, NOW)
+    with pytest.raises(gate.NoEvidence, match="30 days old"):
+        approve(change, checker, now=NOW + gate.GOOD_FOR + timedelta(minutes=1))
+
+
+def test_evidence_holds_for_the_lines_that_it_was_judged_at(author: User, checker: User) -> None:
+    make_bank(50)
+    tomorrow = (NOW + timedelta(days=1)).date().isoformat()
+    approve_content([*small_catalogue(), _pack("now", "2020-01-01", tomorrow, 0.5), _pack("then", tomorrow, None, 0.9)])
+    change = propose([rule("low-debt", clause("debt_to_income", "<=", 0.45), "student")], author=author)
+    evidence.compute(change, NOW)
+    with pytest.raises(gate.NoEvidence, match="other lines"):
+        approve(change, checker, now=NOW + timedelta(days=1))
+    evidence.compute(change, NOW + timedelta(days=1))
+    assert approve(change, checker, now=NOW + timedelta(days=1)).number == 2
+
+
+def _pack(key: str, since: str, until: str | None, fail_ratio: float) -> Item:
+    content = {**packs.shipped()[packs.STRICT], "effective_from": since, "effective_until": until, "rulings": []}
+    return Item("pack", key, {**content, "bands": {"fail_ratio": fail_ratio}})

@@ -408,3 +408,22 @@ def test_what_was_live_at_a_moment_is_told() -> None:
     assert snapshot.live_at(LATER - timedelta(microseconds=1)) == first
     assert snapshot.live_at(LATER) == second
     assert snapshot.live_at(NOW - timedelta(days=1)) is None
+
+
+def test_what_speaks_against_one_change_holds_that_one_and_not_what_is_due_after_it(
+    author: User, checker: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve_content()
+    first = scheduled(author, checker)
+    second = scheduled(author, checker, rule("low-score", clause("credit_score", ">=", 500), "student"))
+
+    def refuse(change: ChangeRequest, *given: object) -> None:
+        if change.pk == first.pk:
+            raise gate.NoAlternatives("nobody searched")
+
+    monkeypatch.setattr(gate, "_require_ready", refuse)
+    assert gate.publish_due(LATER) == []
+    assert "nobody searched" in gate.held_because(first)
+    evidence.compute(second, LATER)
+    gate.publish_due(LATER)
+    assert Release.objects.filter(change=second).exists()

@@ -9,7 +9,7 @@ import pytest
 
 from decisioning import impact, runtime
 from fairness import dataset, evidence
-from fairness.stage_effects import STAGES, STEERING
+from fairness.stage_effects import SHOWN_FIRST, STAGES, STEERING
 from offers.catalog import Item
 from offers.models import Evidence
 from tests.factories import NOW, approve_content, author_of_anything, clause, make_bank, offer, propose, small_catalogue
@@ -47,7 +47,7 @@ def test_a_boost_that_steers_one_region_to_the_lesser_card_fails() -> None:
     islands = next(row for row in _rows(found, STEERING) if row["after"]["group"] == "Islands")
     assert (found.verdict, islands["verdict"]) == ("fail", "fail")
     assert islands["after"]["ratio"] < 0.8 < islands["before"]["ratio"]
-    eligibility = [row for row in found.content["parity"] if row["subject"] != STEERING]
+    eligibility = [row for row in found.content["parity"] if row["subject"] in ("any_offer", "student")]
     assert not any(row["verdict"] == "fail" for row in eligibility), "nobody's eligibility is touched"
 
 
@@ -57,6 +57,20 @@ def test_a_boost_on_what_tells_of_no_group_steers_nobody() -> None:
     found = _evidence_of([_boost(clause("spend_share_travel", "<", 0.5), factor=3.0)])
     assert {row["verdict"] for row in _rows(found, STEERING)} & {"fail"} == set()
     assert any(row["after"]["favourable"] != row["before"]["favourable"] for row in _rows(found, STEERING))
+
+
+def test_a_boost_that_withholds_a_card_from_one_region_fails_though_nobody_has_a_choice_within_a_family() -> None:
+    make_bank(3000)
+    apart = [
+        Item(item.kind, item.key, {**(item.content or {}), "family": item.key}) if item.kind == "offer" else item
+        for item in small_catalogue()
+    ]
+    approve_content(apart)
+    boost = Item("boost", "richer", {**(_boost(clause("credit_score", ">=", 690)).content or {}), "target": "student"})
+    found = _evidence_of([boost])
+    islands = next(row for row in _rows(found, f"{SHOWN_FIRST}student") if row["group"] == "Islands")
+    assert (found.verdict, islands["verdict"]) == ("fail", "fail")
+    assert islands["after"]["ratio"] < 0.8
 
 
 def test_where_nobody_has_a_choice_within_a_family_there_is_no_steering() -> None:
