@@ -17,6 +17,7 @@ from console.access import SignedInRequest, allowed
 from console.wording import attribute_name, attribute_value
 from decisioning.models import Job
 from fairness import tasks
+from fairness.individual import flip
 from fairness.models import ComparatorPair, IndividualCheck
 from offers import audit
 from offers.models import Offer
@@ -36,6 +37,7 @@ def index(request: SignedInRequest) -> HttpResponse:
         "individuals/index.html",
         {
             "flip": newest.get(Kind.FLIP),
+            "mapping_tested": _mapping_tested(newest.get(Kind.FLIP)),
             "swap": newest.get(Kind.SWAP),
             "alike": alike,
             "pairs": [_line(pair) for pair in pairs],
@@ -44,6 +46,10 @@ def index(request: SignedInRequest) -> HttpResponse:
             "failed": job.message if job is not None and job.status == Job.Status.FAILED else "",
         },
     )
+
+
+def _mapping_tested(check: IndividualCheck | None) -> bool:
+    return check is not None and check.figures["source"] != flip.STORED
 
 
 def _line(pair: ComparatorPair) -> dict[str, Any]:

@@ -72,9 +72,11 @@ def load(
     rejects: Path,
     now: datetime,
     progress: Callable[[str, Loaded], None],
+    declared: str = "",
 ) -> Loaded:
     """Everything of the export into the tables, what is protected to `protect`, bad rows to the CSV file `rejects`, and
-    what the export was held against to the data-quality results.
+    what the export was held against to the data-quality results. `declared` is where the mapping is read from, kept for
+    whoever reads the export again.
 
     The same files loaded again change nothing: they keep the day of their first load where they tell no day. Raises
     UnreadableSource or AlreadyRunning.
@@ -86,6 +88,7 @@ def load(
     argument: dict[str, object] = {
         "mapping": mapping.name, "fingerprint": fingerprint, "as_of": as_of.isoformat(),
         "known_from": known_from.isoformat() if known_from else None,
+        "folder": str(folder.resolve()), "declared": declared,
     }  # fmt: skip
     with jobs.running(KIND, argument, now) as job, _rejects_file(rejects) as note_rejects:
         # Read again only now: the lock is ours, so whoever wrote the row has ended.

@@ -14,13 +14,16 @@ import pandas as pd
 
 from decisioning.ingest.cells import Cell, CellType
 from decisioning.ingest.declared import BankMapping, CustomerColumn, Limits, Section, Source
-from decisioning.ingest.files import paths_of
-from decisioning.models import Customer, FeatureRow
+from decisioning.ingest.files import UnreadableSource, paths_of
+from decisioning.ingest.loading import KIND as LOAD
+from decisioning.ingest.mapping import InvalidMapping, load_mapping
+from decisioning.models import Customer, FeatureRow, Job
 from fairness import vault
 from fairness.dataset import BIRTH_DATE
 from offers.register import ATTRIBUTES
 
 STORED: Final = "individuals"  # the mapping of an export that was made from what is stored
+_LOOKED_AT: Final = 20  # loads: most are of the same few exports
 _LEGAL_AGE: Final = {"is_21_or_over": 21}
 _TYPES: Final[Mapping[str, CellType]] = {
     "number": "number", "integer": "integer", "boolean": "flag", "category": "category",
@@ -48,6 +51,27 @@ def customers_alone(export: Export) -> Export:
     """Without accounts, transactions, posts and decisions, which hold nothing protected and are in the tables."""
     mapping = replace(export.mapping, accounts=(), transactions=(), posts=(), decisions=None, split_column="")
     return Export(mapping, export.folder)
+
+
+def last_loaded() -> Export | None:
+    """The newest export of customers with protected columns that `manage.py load` read, by its mapping as it is now;
+    None where its files or its mapping are gone."""
+    done = Job.objects.filter(kind=LOAD, status=Job.Status.DONE, argument__declared__gt="").order_by("-id")
+    for told in done.values_list("argument", flat=True)[:_LOOKED_AT]:
+        try:
+            export = customers_alone(Export(load_mapping(told["declared"]), Path(told["folder"])))
+            for each in export.mapping.sources.values():
+                paths_of(each, export.folder)
+        except (InvalidMapping, UnreadableSource, OSError):
+            continue
+        if export.mapping.customers and export.mapping.protected:
+            return export
+    return None
+
+
+def beginning(export: Export, most: int, into: Path) -> Export:
+    """The first rows of its customers, so that an export of a million is read once and not for every turn."""
+    return flipped(export, None, into, range(most))
 
 
 def size(export: Export) -> int:

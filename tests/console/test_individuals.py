@@ -29,6 +29,7 @@ def test_the_page_says_how_many_decisions_hang_on_a_protected_attribute(bank: Li
     page = auditor.get(reverse("individuals")).content.decode()
     assert "decisions differ; there must be none" in page
     assert "<b>40</b>" in page
+    assert "mapping not tested" in page
     assert client_of(bank, roles.MARKETING_AUTHOR).get(reverse("individuals")).status_code == 403
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from decisioning.ingest.cells import Cell
 from decisioning.ingest.declared import BankMapping, CustomerColumn
 from decisioning.ingest.mapping import load_mapping
 from decisioning.models import Consent, Customer, FeatureRow, FeatureVector
-from fairness import vault
+from fairness import tasks, vault
 from fairness.individual import flip, source
 from fairness.individual.source import Export
 from fairness.models import Finding, IndividualCheck
@@ -121,6 +122,34 @@ def test_a_leak_opens_a_finding_and_a_clean_run_does_not(tmp_path: Path) -> None
     assert finding.cause == "overdraft_protection"
     assert IndividualCheck.objects.count() == 2
     assert AuditEvent.objects.filter(action="individuals.flipped").count() == 2
+
+
+def test_the_weekly_check_turns_the_columns_of_the_last_loaded_export_over(tmp_path: Path) -> None:
+    """Of what is stored nothing is left of the mapping that made it."""
+    catalogue_with(("credit_score", ">=", 690))
+    export = people(tmp_path)
+    call_command("load", str(tmp_path / "people.toml"), str(export.folder), rejects=tmp_path / "rejects.csv")
+    tasks.check_individuals()
+    kept = IndividualCheck.objects.filter(kind=IndividualCheck.Kind.FLIP).latest("pk")
+    assert kept.figures["source"] == "people"
+    assert [arm["column"] for arm in kept.figures["arms"]] == ["born", "sex"]
+
+
+def test_an_export_that_is_gone_is_not_said_to_have_been_tested(tmp_path: Path) -> None:
+    approve_content()
+    export = people(tmp_path)
+    call_command("load", str(tmp_path / "people.toml"), str(export.folder), rejects=tmp_path / "rejects.csv")
+    loaded = source.last_loaded()
+    assert loaded is not None
+    assert loaded.folder == tmp_path.resolve()
+    (tmp_path / "people.csv").unlink()
+    assert source.last_loaded() is None
+    assert flip.check(NOW, export=source.last_loaded(), most=10).figures["source"] == flip.STORED
+
+
+def test_no_more_of_an_export_is_read_than_is_turned_over(tmp_path: Path) -> None:
+    export = source.customers_alone(people(tmp_path))
+    assert source.size(source.beginning(export, 7, tmp_path / "first")) == 7
 
 
 def test_nothing_of_a_run_stays(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{found.customers:,} customers in {time.monotonic() - began:.0f} s: {found.differing} differ"
         )
+        if not given:
+            self.stdout.write(flip.NOT_TESTED)
         if found.differing:
             raise CommandError("a protected attribute leaks")
 

@@ -18,7 +18,7 @@ from decisioning.ingest.catalogue import draft
 from decisioning.ingest.declared import BankMapping
 from decisioning.ingest.files import UnreadableSource
 from decisioning.ingest.loading import Loaded, Protected, load
-from decisioning.ingest.mapping import InvalidMapping, load_mapping
+from decisioning.ingest.mapping import InvalidMapping, load_mapping, shipped_names
 from decisioning.jobs import AlreadyRunning
 from fairness import vault
 from offers.catalog import InvalidContent
@@ -51,6 +51,7 @@ class Command(BaseCommand):
                 rejects=rejects,
                 now=timezone.now(),
                 progress=self._progress,
+                declared=_declared(options["mapping"]),
             )
         except (InvalidMapping, UnreadableSource) as fault:
             raise CommandError(str(fault)) from fault
@@ -79,6 +80,11 @@ class Command(BaseCommand):
             f"{file}: {loaded.customers} customers, {loaded.accounts} accounts, {loaded.transactions} transactions, "
             f"{loaded.decisions} decisions, {loaded.posts} posts, {loaded.rejects} rejects"
         )
+
+
+def _declared(name_or_path: str) -> str:
+    """A shipped mapping's name as it is, a file's path from anywhere."""
+    return name_or_path if name_or_path in shipped_names() else str(Path(name_or_path).resolve())
 
 
 def _entries(customers: Protected) -> list[vault.Entry]:
