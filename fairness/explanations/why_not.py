@@ -88,6 +88,27 @@ def _answer(external_id: str, offer: str, inputs: Inputs, now: datetime) -> dict
     }
 
 
+def for_channel(answer: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+    """What of an answer may leave for a channel's key: what the bank holds of the customer only with the scope
+    `profile`, and of inputs that are close to a protected characteristic, or are age, nothing to anybody."""
+    rules = [
+        {**rule, "clauses": [
+            clause if profile else {**clause, "value": None, "has": None}
+            for clause in rule["clauses"] if _may_leave(clause)
+        ]}
+        for rule in answer["rules"]
+    ]  # fmt: skip
+    found = answer["would_change"]
+    if found is not None:
+        open_ones = [one if profile else {**one, "before": None} for one in found["changes"] if _may_leave(one)]
+        found = {**found, "changes": open_ones} if len(open_ones) == len(found["changes"]) else None
+    return {**answer, "rules": rules, "would_change": found}
+
+
+def _may_leave(input_of: Mapping[str, Any]) -> bool:
+    return ATTRIBUTES[input_of["attribute"]].basis_class == "ok"
+
+
 def _sentence(name: str, stage: str | None, of: Asked, first: str) -> str:
     if stage is None:
         return f"{name} is what this customer would be shown now."

@@ -3,6 +3,7 @@ no trace of the question but in the audit trail (T-EXP-05, API.md)."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,31 @@ def test_the_api_answers_either_scope(scope: str) -> None:
     answer = get("/customers/C-1/offers/offer-5/why-not", scope)
     assert answer.status_code == 200
     assert answer.json()["rules"][0]["clauses"][0]["needs"] == "at least 760"
+    event = AuditEvent.objects.get(action="profile.asked_why_not")
+    assert event.subject == f"customer {Customer.objects.get(external_id='C-1').pk}"
+    assert json.loads(event.detail) == {"offer": "offer-5", "channel": "mobile_app"}
+
+
+def test_only_a_key_that_may_read_profiles_reads_values_of_the_customer() -> None:
+    with_values = get("/customers/C-1/offers/offer-5/why-not", "decide", "profile").json()
+    without = get("/customers/C-1/offers/offer-5/why-not", "decide").json()
+    held = [(clause["value"], clause["has"]) for clause in with_values["rules"][0]["clauses"]]
+    assert held == [(720, "720")]
+    assert with_values["would_change"]["changes"][0]["before"] == 720
+    assert {(clause["value"], clause["has"]) for rule in without["rules"] for clause in rule["clauses"]} == {
+        (None, None)
+    }
+    assert [one["before"] for one in without["would_change"]["changes"]] == [None]
+    assert without["would_change"]["changes"][0]["text"] == "credit score is at least 760"
+
+
+def test_no_key_reads_what_is_age_or_close_to_a_protected_characteristic() -> None:
+    """offer-6 asks for what nobody is: under 21. The page of an officer names the clause, the API does not."""
+    assert asked("offer-6")["rules"][0]["clauses"][0]["attribute"] == "is_21_or_over"
+    for scope in ("decide", "profile"):
+        answer = get("/customers/C-1/offers/offer-6/why-not", scope)
+        assert [(rule["rule"], rule["clauses"]) for rule in answer.json()["rules"]] == [("of-age", [])]
+        assert "is_21_or_over" not in answer.content.decode()
 
 
 @pytest.mark.parametrize(
