@@ -4,9 +4,9 @@ each gap that grows; what becomes of a finding is not decided here."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from decisioning.models import ModelVersion
 from fairness import findings, model_inputs
@@ -20,14 +20,14 @@ from fairness.thresholds import Verdict
 from offers import packs, snapshot
 
 AT_ONCE: Final = 50
-"""Findings of one kind that one audit opens, the most people first: more than that is one finding about the whole."""
+"""Findings of one kind that the audit of a month opens, the most people first; one more is about the rest together."""
 
 Key = tuple[str, str, str]  # offer, attribute, group
 
 
 def raise_findings(month: date, now: datetime) -> int:
-    """Open or add to the findings of a month; how many were said. Pairs of attributes are shown, and not followed up
-    by themselves: each failing pair stands beside its attributes."""
+    """Open or add to the findings of a month, which months audited together take by rising month; how many were said.
+    Pairs of attributes are shown, and not followed up by themselves: each failing pair stands beside its attributes."""
     return sum(1 for _ in (*_failing(month, now), *_drifting(month, now)))
 
 
@@ -60,18 +60,36 @@ def _failing(month: date, now: datetime) -> Iterator[Finding]:
     rows = CubeComparison.objects.filter(month=month, verdict=Verdict.FAIL).exclude(attribute__contains=BOTH)
     for row in rows.order_by("-shortfall")[: 10 * AT_ONCE]:
         failing[row.offer, row.attribute, row.group].append(row)
+    total = rows.order_by().values("offer", "attribute", "group").distinct().count()
     for (offer, attribute, group), held in list(failing.items())[:AT_ONCE]:
         worst = held[0]
         said = waterfall.of_month(month, offer, attribute, group, worst.reference)
         cause = said.largest.stage if said and said.largest else worst.stage
-        yield findings.breach(
-            kind="parity", subject=f"{offer or 'any offer'}: {attribute}: {group}",
+        yield from _said(
+            "parity", f"{offer or 'any offer'}: {attribute}: {group}", month, now,
             title=f"{offer or 'any offer'}: {group} falls behind {worst.reference} ({worst.stage.replace('_', ' ')})",
-            cause=cause, severity="high" if (worst.shortfall or 0) >= 100 else "medium", now=now,
-            evidence={"month": month.isoformat(), "comparisons": {row.stage: row.query_hash for row in held},
+            cause=cause, severity="high" if (worst.shortfall or 0) >= 100 else "medium", pause=_ranked_by(cause),
+            evidence={"comparisons": {row.stage: row.query_hash for row in held},
                       "ratios": {row.stage: row.ratio for row in held}, "shortfall": worst.shortfall},
-            pause=_ranked_by(cause),
         )  # fmt: skip
+    if total > AT_ONCE:
+        yield from _about_the_whole("parity", month, total, "groups fall behind", "high", now)
+
+
+def _said(
+    kind: str, subject: str, month: date, now: datetime, *, evidence: Mapping[str, Any], **told: Any
+) -> Iterator[Finding]:
+    """Nothing where a finding tells of a later month already: what was found since then stands."""
+    if not Finding.objects.filter(kind=kind, subject=subject, evidence__month__gt=month.isoformat()).exists():
+        evidence = {"month": month.isoformat(), **evidence}
+        yield findings.breach(kind=kind, subject=subject, evidence=evidence, now=now, **told)
+
+
+def _about_the_whole(kind: str, month: date, total: int, what: str, severity: str, now: datetime) -> Iterator[Finding]:
+    title = f"{total} {what} in {month:%B %Y}; {AT_ONCE} of them have a finding of their own"
+    return _said(
+        kind, "the whole", month, now, title=title, cause="widespread", severity=severity, evidence={"total": total}
+    )
 
 
 def _ranked_by(cause: str) -> Pause | None:
@@ -82,18 +100,30 @@ def _ranked_by(cause: str) -> Pause | None:
 
 def _drifting(month: date, now: datetime) -> Iterator[Finding]:
     """Of what is red this month: a series without it cannot alert."""
-    significance = lines.in_force(lines.last_day(month)).significance
-    rows = CubeComparison.objects.filter(month=month, q__lt=significance, ratio__lt=1).exclude(attribute__contains=BOTH)
-    for row in rows.order_by("-shortfall")[:AT_ONCE]:
-        charted = drift.chart(points(row), significance=significance)
-        if charted and charted.alert:
-            yield findings.breach(
-                kind="drift", subject=f"{row.stage}: {row.offer or 'any offer'}: {row.attribute}: {row.group}",
+    growing = 0
+    for row, charted in _alerts(month):
+        growing += 1
+        if growing <= AT_ONCE:
+            yield from _said(
+                "drift", f"{row.stage}: {row.offer or 'any offer'}: {row.attribute}: {row.group}", month, now,
                 title=f"{row.offer or 'any offer'}: the gap of {row.group} grows ({row.stage.replace('_', ' ')})",
-                cause=row.stage, severity="medium", now=now,
-                evidence={"month": month.isoformat(), "log_ratios": [one.value for one in charted.points],
+                cause=row.stage, severity="medium",
+                evidence={"log_ratios": [one.value for one in charted.points],
                           "average": charted.points[-1].average, "limit": charted.points[-1].low},
             )  # fmt: skip
+    if growing > AT_ONCE:
+        yield from _about_the_whole("drift", month, growing, "gaps grow", "medium", now)
+
+
+def _alerts(month: date) -> Iterator[tuple[CubeComparison, drift.Chart]]:
+    """The gaps that grow, the most people first; how many red months that takes is what the packs in force say."""
+    on = lines.last_day(month)
+    significance, periods = lines.in_force(on).significance, lines.monitors(on).red_periods
+    rows = CubeComparison.objects.filter(month=month, q__lt=significance, ratio__lt=1).exclude(attribute__contains=BOTH)
+    for row in rows.order_by("-shortfall"):
+        charted = drift.chart(points(row), periods=periods, significance=significance)
+        if charted and charted.alert:
+            yield row, charted
 
 
 def points(row: CubeComparison) -> list[drift.Point]:

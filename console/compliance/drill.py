@@ -60,7 +60,8 @@ def waterfall_of(month: date, offer: str, row: CubeComparison) -> dict[str, Any]
 
 
 def trend_of(row: CubeComparison, bands: Bands) -> drift.Chart | None:
-    return drift.chart(monitoring.points(row), significance=bands.significance)
+    periods = lines.monitors(lines.last_day(row.month)).red_periods
+    return drift.chart(monitoring.points(row), periods=periods, significance=bands.significance)
 
 
 def cuts_of(month: date, stage: str, offer: str, row: CubeComparison, bands: Bands) -> dict[str, Any]:

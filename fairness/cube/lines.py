@@ -7,11 +7,17 @@ from datetime import date, timedelta
 
 from fairness.thresholds import Bands
 from offers import packs
+from offers.types import Monitors
 
 
 def in_force(on: date) -> Bands:
     """Those of the live release."""
     return packs.strictest(packs.live(on)).bands
+
+
+def monitors(on: date) -> Monitors:
+    """What follows when one of them is crossed, likewise."""
+    return packs.strictest(packs.live(on)).monitors
 
 
 def last_day(month: date) -> date:
