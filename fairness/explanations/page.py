@@ -30,11 +30,10 @@ BLOCKS: Final[Mapping[int, Callable[[Record, Audience], Block]]] = {
 def build(row: DecisionRow, audience: Audience, now: datetime) -> dict[str, Any]:
     """The blocks of one decision as JSON values: {audience, decision_id, made_at, explained_at, title, blocks}.
 
-    A close proxy among its reasons opens a finding for compliance. Raises NoRelease.
+    Writes nothing. Raises NoRelease.
     """
     record = Record(row, now)
     blocks = [BLOCKS[number](record, audience) for number in SHOWN[audience]]
-    score.alert(record, now)
     return {
         "audience": audience,
         "decision_id": str(row.id),

@@ -1,24 +1,20 @@
-"""Block 5: the score of the offer that was shown and the reasons for and against it, in families; and the alert where a
-close proxy is among them, which is told and never left out."""
+"""Block 5: the score of the offer that was shown and the reasons for and against it, in families; a close proxy among
+them is told and never left out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 
 from decisioning.propensity.encoding import Column, offer_row
 from decisioning.propensity.reasons import BY_NAME
-from fairness import findings
 from fairness.explanations import wording
 from fairness.explanations.block import Audience, Block, Table
 from fairness.explanations.record import Record
-from fairness.models import Finding
 
-CLOSE_PROXY: Final = "close_proxy"  # the kind of finding
 _INPUTS: Final = 2  # of a family, told
 _NOTHING: Final = (
     "No single fact about you stood out. The card was shown on what is expected of everybody who may have it."
@@ -136,26 +132,3 @@ def _origin(record: Record, arm: Mapping[str, Any]) -> str:
 
 def _baseline(name: str) -> str:
     return {"all": "the mean of all that it was trained on"}.get(name, name)
-
-
-def alert(record: Record, now: datetime) -> Finding | None:
-    """Tell compliance where a close proxy is among the strongest reasons of a model: once, while nobody has settled it.
-    The reason itself stands in every explanation."""
-    given = record.chosen["contributions"] if record.chosen else None
-    if given is None:
-        return None
-    told = [*given["reasons"]["raising"], *given["reasons"]["lowering"]]
-    proxies = [reason for reason in told if BY_NAME[reason["family"]].is_proxy]
-    subject = f"model {record.row.model}"
-    if not proxies or Finding.objects.filter(kind=CLOSE_PROXY, subject=subject).exclude(status="closed").exists():
-        return None
-    names = wording.listed([one["column"] for reason in proxies for one in reason["inputs"]])
-    return findings.breach(
-        kind=CLOSE_PROXY, subject=subject, now=now,
-        title=f"{names} is among the strongest reasons of {record.row.model}",
-        cause="It is among the four strongest reasons for or against an offer. It is told there, not left out.",
-        evidence={
-            "decision": str(record.row.id), "offer": record.row.offer,
-            "reasons": [{"family": reason["family"], "log_odds": round(reason["log_odds"], 4)} for reason in proxies],
-        },
-    )  # fmt: skip

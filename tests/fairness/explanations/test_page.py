@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from decisioning.models import Customer, ModelVersion
 from decisioning.models import Decision as DecisionRow
 from decisioning.propensity.encoding import PAIR_COLUMNS
 from fairness import vault
-from fairness.explanations import outcome, page, pdf, wording
+from fairness.explanations import close_proxies, outcome, page, pdf, wording
 from fairness.explanations.block import SHOWN
 from fairness.explanations.record import Record
 from fairness.models import CubeComparison, Finding
@@ -84,19 +85,27 @@ def test_a_customer_reads_no_protected_word_no_proxy_and_no_value_of_the_vault(r
     assert not [word for word in banned if re.search(rf"\b{re.escape(word.lower())}\b", read)]
 
 
-def test_a_close_proxy_among_the_reasons_is_told_and_opens_one_finding(row: DecisionRow) -> None:
+def test_a_close_proxy_among_the_reasons_is_told_and_a_reader_writes_nothing(row: DecisionRow) -> None:
     told = block(built(row), 5)
     assert any("household size: 6" in cell for line in told["table"]["rows"] for cell in line)
     assert "application" in " ".join(block(built(row, "customer"), 5)["sentences"])
+    assert not Finding.objects.exists()
+
+
+def test_a_night_opens_one_finding_on_a_model_with_a_close_proxy_among_its_reasons(row: DecisionRow) -> None:
+    explained.decide("C-2", "s-2")
+    for _ in range(2):
+        close_proxies.nightly(timezone.now() + timedelta(seconds=1))
     finding = Finding.objects.get(kind="close_proxy")
     assert finding.subject == "model propensity-1"
-    assert finding.evidence["decision"] == str(row.id)
+    assert finding.evidence["offer"]
     assert finding.times_seen == 1
 
 
 def test_a_model_without_a_proxy_opens_no_finding() -> None:
     explained.make(trained=explained.model(proxy=False))
-    built(explained.decide())
+    explained.decide()
+    assert close_proxies.nightly(timezone.now() + timedelta(seconds=1)) == 1
     assert not Finding.objects.filter(kind="close_proxy").exists()
 
 
