@@ -131,10 +131,10 @@ def _comparisons(scope: Scope) -> Iterator[Row]:
         return
     stored = CubeComparison.objects.filter(month__gte=scope.first_month, month__lt=scope.end.date()).order_by("pk")
     stored = stored.filter(offer=scope.offer) if scope.offer else stored
-    head = ("audit_id", "month", "stage", "offer")
-    for one in stored.values(*head, *_COMPARED).iterator(chunk_size=_CHUNK):
+    names = ("audit_id", "month", "stage", "offer")
+    for one in stored.values(*names, *_COMPARED).iterator(chunk_size=_CHUNK):
         shown = small_groups.hidden({name: one[name] for name in _COMPARED}, at)
-        yield *(one[name] for name in head), *shown.values()
+        yield *(one[name] for name in names), *shown.values()
 
 
 def changes(scope: Scope) -> QuerySet[ChangeRequest]:

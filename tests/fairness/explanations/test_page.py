@@ -168,7 +168,7 @@ def test_a_version_that_has_changed_since_is_still_named(row: DecisionRow) -> No
 def test_no_ratio_of_a_group_of_fewer_than_twenty_stands_in_the_fairness_of_the_offer(row: DecisionRow) -> None:
     living_bank.audit_made_up_months()
     made_up = CubeComparison.objects.filter(offer="student", attribute="region", stage="eligible").latest("month")
-    made_up.pk, made_up.offer = None, row.offer
+    made_up.pk, made_up.offer = None, row.offer or ""
     made_up.save()
     made_up.pk, made_up.group, made_up.total, made_up.favourable, made_up.ratio = None, "A few", 19, 1, 0.05
     made_up.save()
