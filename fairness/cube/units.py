@@ -18,7 +18,7 @@ from decisioning.impact import band_of
 from decisioning.models import Decision as DecisionRow
 from fairness.cube.exposure import first_chances
 from fairness.cube.stages import LEVEL, OF_OUTCOME, levels
-from fairness.models import CubeOffer, CubePosition
+from fairness.models import CubeOffer, CubePosition, CubeUnit
 
 LAG: Final = timedelta(minutes=1)
 """A decision's id is older than its commit by at most the attempts of one request: what is younger is left for the next
@@ -122,6 +122,12 @@ def fill(now: datetime, progress: Callable[[int], None] = lambda done: None) -> 
             done += count
             progress(done)
     return months
+
+
+def erase(customers: Sequence[int]) -> int:
+    """Delete the units of these customers; returns how many there were. Counts of months that are closed stay: they are
+    of groups. Call it in the erasure's transaction, beside fairness.vault.erase."""
+    return CubeUnit.objects.filter(customer_id__in=customers).delete()[0]
 
 
 def _position() -> CubePosition:

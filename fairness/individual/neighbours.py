@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Q
 from numpy.typing import NDArray
 
 from decisioning import impact, runtime
@@ -24,6 +25,7 @@ NEIGHBOURS: Final = 5
 ANCHORS: Final = 2_000
 REFERENCE: Final = 20_000
 PAIRS: Final = 20
+CHECKS: Final = 2  # whose pairs are kept
 _SHOWN: Final = 8  # attributes of a pair, those in which the two differ most
 _SEED: Final = 20_261_122
 
@@ -99,11 +101,29 @@ def check(now: datetime, *, reference: int = REFERENCE, anchors: int = ANCHORS) 
         ComparatorPair.objects.bulk_create(
             seen.pair(kept, place, where, *pair) for place, pair in enumerate(pairs, start=1)
         )  # fmt: skip
+        _forget_older()
         audit.record(
             actor="candor", action="individuals.compared", subject=f"check {kept.pk}",
             detail={"consistency": found.value, "baseline": found.baseline}, now=now,
         )  # fmt: skip
     return kept
+
+
+def erase(customers: Sequence[int]) -> int:
+    """Delete every pair that one of these customers is of; returns how many there were. Call it in the erasure's
+    transaction, beside fairness.vault.erase and fairness.explanations.requests.erase."""
+    rows = ComparatorPair.objects.filter(Q(customer_id__in=customers) | Q(other_id__in=customers))
+    return rows.delete()[0]
+
+
+def _forget_older() -> None:
+    """Pairs are of people: the numbers of a check stay for ever, its pairs while it is one of the newest."""
+    newest = (
+        IndividualCheck.objects.filter(kind=IndividualCheck.Kind.NEIGHBOURS)
+        .order_by("-pk")
+        .values_list("pk", flat=True)
+    )
+    ComparatorPair.objects.exclude(check_of__in=list(newest[:CHECKS])).delete()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from django.db import transaction
@@ -75,6 +77,22 @@ def test_pairs_are_kept_with_what_a_decision_may_use_and_nothing_else() -> None:
         told = pair.figures
         assert len(told["first"]["eligible"]) != len(told["second"]["eligible"])
         assert not {value["attribute"] for value in told["values"]} & {"gender", "region", "birth_date", "age_band"}
+
+
+@pytest.mark.django_db
+def test_pairs_are_of_the_newest_two_checks_and_of_nobody_who_was_erased() -> None:
+    make_bank(150, missing=0.0)
+    approve_content()
+    checks = [neighbours.check(NOW + timedelta(weeks=week)) for week in range(3)]
+    assert set(ComparatorPair.objects.values_list("check_of", flat=True)) == {one.pk for one in checks[1:]}
+    first, last = ComparatorPair.objects.earliest("pk"), ComparatorPair.objects.latest("pk")
+    erased = {first.customer_id, last.other_id}
+    before = ComparatorPair.objects.count()
+    gone = neighbours.erase(list(erased))
+    assert 2 <= gone == before - ComparatorPair.objects.count()
+    left = {person for pair in ComparatorPair.objects.values_list("customer_id", "other_id") for person in pair}
+    assert left
+    assert not left & erased
 
 
 @pytest.mark.django_db

@@ -188,3 +188,11 @@ def test_expected_exposure_is_what_was_realised_within_chance() -> None:
     for key in competing:
         share = expected[key] / len(ids)
         assert abs(first[key] - expected[key]) <= 4.5 * np.sqrt(len(ids) * share * (1 - share)) + 1e-6
+
+
+def test_an_erased_customer_has_no_unit_left_and_the_others_keep_theirs() -> None:
+    now = timezone.now()
+    ids = _bank(now, people=8)
+    units.fill(now + LATER)
+    assert units.erase(ids[:2]) >= 2
+    assert set(CubeUnit.objects.values_list("customer_id", flat=True)) == set(ids[2:])
