@@ -84,8 +84,8 @@ _TICKS: Final = (0.1, 0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
 
 
 def waterfall(found: Waterfall) -> dict[str, Any]:
-    """Each stage's ln AIR as a bar from where the stages before it left off, and the whole where there is one: no bar is long
-    enough for a stage that shuts a group out. The axis reads ratios."""
+    """Each stage's ln AIR as a bar from where the stages before it left off, and the whole where there is one: no bar
+    is long enough for a stage that shuts a group out. The axis reads ratios."""
     steps = [step for step in found.steps if step.log_ratio is not None]
     names = [step.stage.replace("_", " ") for step in steps]
     values = [step.log_ratio or 0.0 for step in steps]

@@ -29,6 +29,7 @@ MOST_PAIRS: Final = 4_000_000
 TERMS: Final = ("rate", "fee", "limit", "bonus")
 """What an offer costs and gives, by its facts."""
 _BLOCK: Final = 500
+_PAGES: Final = 25  # of MOST decisions each, that are looked through for customers
 _BEFORE_CAPS: Final = frozenset({"NO_CONSENT", "SUPPRESSED", "NOT_NOW", "HOLDOUT", "STOPPED"})
 
 
@@ -203,13 +204,14 @@ def _choices(number: int, record: Record) -> Iterator[tuple[int, str, str, bool,
 
 
 def _newest_ids(now: datetime) -> list[UUID]:
-    """One decision of each customer, the newest first."""
+    """One decision of each customer, the newest first, of the last _PAGES * MOST decisions: where fewer customers than
+    MOST come again and again, the whole log is not read for them."""
     found: dict[int, UUID] = {}
     before = activity.first_id(now)
-    while len(found) < MOST:
+    for _ in range(_PAGES):
         rows = DecisionRow.objects.filter(id__lt=before).order_by("-id").values_list("customer_id", "id")[:MOST]
         page = list(rows)
-        if not page:
+        if not page or len(found) >= MOST:
             break
         for customer, decision in page:
             found.setdefault(customer, decision)

@@ -10,6 +10,7 @@ from math import exp
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decisioning import impact, sample
 from decisioning.features import population
@@ -37,6 +38,7 @@ DRIVEN: Final = 40
 SCORED: Final = 1_000
 _AT_ONCE: Final = 25  # offers in one pass: what each customer fails of them is kept in memory
 _SAMPLE: Final = 8_000  # customers of whom the inputs of a model are read
+_SEED: Final = 20_261_122
 _SCORES: Final = 40  # offers of which a model's best score is looked for
 
 
@@ -162,7 +164,7 @@ def _drivers(read: _Read, offers: Sequence[str]) -> Iterator[Found]:
     for offer in offers:
         place = plan.position[offer]
         arms = np.flatnonzero(plan.offer_of_arm == place)
-        among = np.flatnonzero(read.eligible[:, place])[:SCORED]
+        among = drawn(np.flatnonzero(read.eligible[:, place]), place)
         if not len(arms) or not len(among):
             continue
         row = int(plan.row_of_arm[arms[0]])
@@ -172,6 +174,13 @@ def _drivers(read: _Read, offers: Sequence[str]) -> Iterator[Found]:
             grouping = groupings[pair.attribute]
             said = drivers.drivers(explained, *map(grouping.holds, (pair.group.group, pair.reference.group)))
             yield _found(offer, pair, {**asdict(said), "gap": said.gap, "model": plan.model.name})
+
+
+def drawn(customers: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """SCORED of them by lot, the same every time: the first ones by key are the oldest customers of the bank."""
+    if len(customers) <= SCORED:
+        return customers
+    return np.sort(np.random.default_rng([_SEED, seed]).choice(customers, SCORED, replace=False))
 
 
 def _leaks(read: _Read, now: datetime) -> Iterator[Found]:

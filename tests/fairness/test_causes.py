@@ -84,6 +84,16 @@ def test_the_inputs_of_the_model_are_kept_with_what_they_do_and_tell() -> None:
     assert Cause.objects.filter(kind=Kind.LEAK, group="Islands").count() == 1
 
 
+def test_who_is_explained_is_drawn_by_lot_and_is_the_same_every_night() -> None:
+    eligible = np.arange(50_000)
+    drawn = of_offers.drawn(eligible, 3)
+    assert len(set(drawn.tolist())) == of_offers.SCORED
+    assert 20_000 < drawn.mean() < 30_000
+    assert np.array_equal(drawn, of_offers.drawn(eligible, 3))
+    assert not np.array_equal(drawn, of_offers.drawn(eligible, 4))
+    assert np.array_equal(of_offers.drawn(eligible[:7], 3), eligible[:7])
+
+
 def test_of_a_few_people_nothing_is_kept_by_the_code_or_by_the_database() -> None:
     # T-AUD-12
     now = timezone.now()
