@@ -49,6 +49,9 @@ class Scale:
         return round(100 * min(1.0, max(0.0, share)), 2)
 
 
+_YEARS: Final = 100  # from today, either way
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One offer on the scale; it goes on beyond the edges where it is open."""
@@ -78,9 +81,11 @@ def shifted(first: date, months: int) -> date:
 def month_of(raw: str, today: date) -> date:
     """The first day of "2027-03", or of this month for anything else."""
     try:
-        return datetime.strptime(raw, "%Y-%m").replace(tzinfo=UTC).date()
+        found = datetime.strptime(raw, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError:
         return today.replace(day=1)
+    # A scale goes on for a year or more, and so would beyond the calendar.
+    return found if today.year - _YEARS <= found.year <= today.year + _YEARS else today.replace(day=1)
 
 
 def running(scale: Scale) -> QuerySet[Offer]:

@@ -3,9 +3,11 @@ fairness.explanations.requests."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 from django import forms
+from django.core.validators import MinValueValidator
 
 from console.forms import DateInput
 from fairness.explanations.requests import Kind
@@ -26,7 +28,10 @@ class RequestForm(forms.Form):
     decision = forms.UUIDField(
         label="Decision", required=False, help_text="Empty where it is about none in particular."
     )
-    received_on = forms.DateField(label="Came in on", required=False, widget=DateInput, help_text="Empty: today.")
+    received_on = forms.DateField(
+        label="Came in on", required=False, widget=DateInput, help_text="Empty: today.",
+        validators=[MinValueValidator(date(1970, 1, 1))],
+    )  # fmt: skip
     question = _words("In the customer's words")
 
 

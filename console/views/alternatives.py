@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from console.access import SignedInRequest, allowed
 from console.compliance.alternatives_forms import MemoForm, ProtocolForm, SignatureForm, WaiverForm
 from console.paging import paged
+from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
 from decisioning.propensity.dataset import NothingLogged
 from decisioning.runtime import NoRelease
@@ -259,8 +260,10 @@ def decide(request: SignedInRequest, pk: int) -> HttpResponse:
     candidate = None if number == KEEP else found.candidates.get(number=int(number))
     try:
         made = memo.decide(found, candidate, form.cleaned_data["rationale"], author=request.user, now=timezone.now())
-    except (memo.NotAdoptable, memo.NoReason) as fault:
-        messages.error(request, f"{fault}.")
+    except (memo.NotAdoptable, memo.NoReason, memo.AlreadyDecided) as fault:
+        messages.error(request, sentence(fault))
+    except IntegrityError:  # somebody was faster: a run has one memo
+        messages.error(request, "This search has been decided on already.")
     else:
         challenger = f" {made.model_name} is a challenger now." if made.model_name else ""
         messages.success(request, f"Decided.{challenger} Somebody in compliance who wrote neither signs it.")

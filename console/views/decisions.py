@@ -24,6 +24,7 @@ from decisioning import activity, replay, runtime
 from decisioning.explanation import explain
 from decisioning.models import Customer, Outcome
 from decisioning.models import Decision as DecisionRow
+from fairness.governance.examiner import scope
 from offers import roles
 from offers.models import Arm, EligibilityRule, Offer, Release
 from offers.types import CHANNELS
@@ -44,6 +45,8 @@ def index(request: SignedInRequest) -> HttpResponse:
         if filters[column]:
             rows = rows.filter(**{column: filters[column]})
     day = _day(filters["day"])
+    if filters["day"] and day is None:
+        rows = rows.none()
     if day:
         rows = rows.filter(id__lt=activity.first_id(_midnight(day + timedelta(days=1))))
     unknown = False
@@ -64,6 +67,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "decisions": _listed(page.rows),
             "filters": filters,
             "unknown": unknown,
+            "no_day": bool(filters["day"]) and day is None,
             "channels": CHANNELS,
             "reasons": REASONS,
             "offers": Offer.objects.order_by("key").values_list("key", "title")[:PROPOSED],
@@ -83,10 +87,12 @@ def _under(rows: QuerySet[DecisionRow], number: int) -> QuerySet[DecisionRow]:
 
 
 def _day(text: str) -> date | None:
+    """A day that decisions can have been made on; None for anything else."""
     try:
-        return parse_date(text)
+        found = parse_date(text)
     except ValueError:
         return None
+    return found if found and scope.EARLIEST <= found <= scope.LATEST else None
 
 
 def _midnight(day: date) -> datetime:

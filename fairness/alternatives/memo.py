@@ -24,6 +24,10 @@ class NotAdoptable(ValueError):
     """This candidate cannot be chosen."""
 
 
+class AlreadyDecided(ValueError):
+    """A run is decided on once."""
+
+
 class OwnWork(PermissionError):
     """Nobody signs a search or a memo of his own."""
 
@@ -37,8 +41,11 @@ class NoReason(ValueError):
 
 
 def decide(run: SearchRun, candidate: Candidate | None, rationale: str, *, author: User, now: datetime) -> DecisionMemo:
-    """Adopt a candidate as a challenger, or keep what is in use (None). Raises NotAllowed, NoReason or NotAdoptable."""
+    """Adopt a candidate as a challenger, or keep what is in use (None). Raises NotAllowed, NoReason,
+    NotAdoptable or AlreadyDecided."""
     roles.require(author, "search:alternatives")
+    if DecisionMemo.objects.filter(run=run).exists():
+        raise AlreadyDecided("this search has been decided on already")
     if not rationale.strip():
         raise NoReason("say why, for whoever reads it in a year")
     if candidate is not None:

@@ -33,6 +33,8 @@ def test_a_search_is_decided_by_one_and_signed_by_another(bank: LivingBank) -> N
     assert "who enters and leaves are shown with the decision" in page
     decided = {"candidate": "keep", "rationale": "=1+1 is too little to change a threshold for."}
     assert risk.post(reverse("alternatives_decide", args=[pk]), decided).status_code == 302
+    twice = risk.post(reverse("alternatives_decide", args=[pk]), decided, follow=True)
+    assert "This search has been decided on already." in twice.content.decode()
     assert DecisionMemo.objects.get().author == bank.people[roles.RISK_APPROVER]
     assert risk.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 403
     assert officer.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 302

@@ -74,6 +74,29 @@ def test_a_number_of_thousands_of_digits_in_an_address_is_none(bank: LivingBank,
     assert signed_in(bank, who).get(address).status_code == 200
 
 
+DAYS = ("9999-12-31", "0001-01-01", "2026-02-30")
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_day_at_the_end_of_the_calendar_is_refused_by_the_name_of_its_field(bank: LivingBank, day: str) -> None:
+    compliance, auditor = signed_in(bank, roles.COMPLIANCE), signed_in(bank, roles.AUDITOR)
+    page = auditor.get(f"/decisions/?day={day}")
+    assert (page.status_code, "Until day: no such day" in page.content.decode()) == (200, True)
+    asked = {"first": "2026-01-01", "last": day}
+    refused = compliance.post("/examiner/make/", asked)
+    assert refused.status_code == 422
+    assert f"To: {day}" in refused.content.decode() or "Enter a valid date" in refused.content.decode()
+    received = {"kind": "human_review", "customer": "1", "received_on": day, "question": "Why?"}
+    assert compliance.post(reverse("request_new"), received).status_code in (200, 400, 422)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_pages_that_take_a_day_or_a_month_answer_whatever_it_is(bank: LivingBank, day: str) -> None:
+    compliance = signed_in(bank, roles.COMPLIANCE)
+    for address in (f"/fairness/packs/?country=US&on={day}", f"/fairness/?month={day[:7]}", f"/offers/calendar/?from={day[:7]}"):
+        assert compliance.get(address).status_code == 200, address
+
+
 def test_a_number_of_thousands_of_digits_in_a_form_is_none(bank: LivingBank) -> None:
     wizard = signed_in(bank, roles.MARKETING_AUTHOR)
     assert plainly(wizard, "/offers/new/abc/words/", {f"m{DIGITS}-title": "x", "add": "1"}).status_code == 302

@@ -273,6 +273,10 @@ def test_what_was_not_in_the_period_is_not_in_the_pack(bank: LivingBank) -> None
 def test_what_cannot_be_asked_for_is_said() -> None:
     with pytest.raises(scope.NoPeriod):
         scope.of(PERIOD[1], PERIOD[0])
+    with pytest.raises(scope.NoPeriod, match="to: 9999-12-31"):
+        scope.of(PERIOD[0], date(9999, 12, 31))
+    with pytest.raises(scope.NoPeriod, match="from: 0001-01-01"):
+        scope.of(date(1, 1, 1), PERIOD[1])
     with pytest.raises(scope.UnknownCampaign, match="nowhere"):
         scope.of(*PERIOD, "nowhere")
     with pytest.raises(CommandError, match="nowhere"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from decisioning.models import LoggedDecision
 from offers.models import Offer
@@ -14,7 +15,11 @@ class UnknownCampaign(LookupError):
 
 
 class NoPeriod(ValueError):
-    """A period ends after it begins."""
+    """A period ends after it begins, and lies where there can be records."""
+
+
+EARLIEST: Final = date(1970, 1, 1)  # keys carry their time since then
+LATEST: Final = date(9998, 12, 31)  # the calendar has no moment after the last day of 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class Scope:
 
 def of(first: date, last: date, campaign: str = "") -> Scope:
     """From the first day to the last, both included, in UTC. Raises NoPeriod or UnknownCampaign."""
+    for name, day in (("from", first), ("to", last)):
+        if not EARLIEST <= day <= LATEST:
+            raise NoPeriod(f"{name}: {day} lies outside of {EARLIEST} to {LATEST}")
     if last < first:
         raise NoPeriod("the last day comes before the first")
     start, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
