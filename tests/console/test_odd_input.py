@@ -93,7 +93,11 @@ def test_a_day_at_the_end_of_the_calendar_is_refused_by_the_name_of_its_field(ba
 @pytest.mark.parametrize("day", DAYS)
 def test_pages_that_take_a_day_or_a_month_answer_whatever_it_is(bank: LivingBank, day: str) -> None:
     compliance = signed_in(bank, roles.COMPLIANCE)
-    for address in (f"/fairness/packs/?country=US&on={day}", f"/fairness/?month={day[:7]}", f"/offers/calendar/?from={day[:7]}"):
+    for address in (
+        f"/fairness/packs/?country=US&on={day}",
+        f"/fairness/?month={day[:7]}",
+        f"/offers/calendar/?from={day[:7]}",
+    ):
         assert compliance.get(address).status_code == 200, address
 
 
