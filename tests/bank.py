@@ -86,6 +86,8 @@ def publish(content: catalogue.Content) -> Release:
     change, now = submitted(content), timezone.now()
     live = snapshot.live_row()
     candidate = snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items))
+    for model in ModelVersion.objects.filter(name__in=content["model"]):
+        inventory.keep(model.name, now)  # the database puts no model live that is not in it
     with transaction.atomic():
         evidence = Evidence.objects.create(
             change=change, content_hash=change.content_hash, candidate_hash=snapshot.content_hash(candidate),
@@ -102,7 +104,6 @@ def store_model(model: PropensityModel) -> None:
     ModelVersion.objects.create(
         name=model.name, sha256=model.sha256, content=model.to_bytes(), report={}, trained_at=timezone.now()
     )
-    inventory.keep(model.name, timezone.now())  # the database puts no model live that is not in it
 
 
 def key(channel: str = "mobile_app", *scopes: str) -> str:
