@@ -73,7 +73,6 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "see:models": _SECOND_LINE,
     "document:models": _RISK | {MODEL_RISK},
     "validate:models": frozenset({MODEL_RISK}),  # of models that somebody else developed
-    "override": frozenset({RISK_APPROVER, MODEL_RISK, COMPLIANCE}),
     "search:alternatives": _RISK | {COMPLIANCE, MODEL_RISK},
     "sign:alternatives": frozenset({COMPLIANCE}),
     "see:individuals": frozenset({COMPLIANCE, MODEL_RISK, AUDITOR}),

@@ -190,7 +190,7 @@ def propose(
     with transaction.atomic():
         change = catalog.draft(
             kind=kind or first.kind, key=key or first.key, title=f"{first.kind} {first.key}", items=items,
-            author=author, now=now,
+            author=author, now=now, rationale="A test needs it.",
         )  # fmt: skip
         return approvals.submit(change.pk, author=author, now=now)
 

@@ -41,7 +41,6 @@ WORDS: Final = {
     "close:findings": "sign off a finding that somebody else mended",
     "document:models": "document a model in the inventory",
     "validate:models": "validate a model that somebody else developed",
-    "override": "overrule the machine, with a reason",
     "search:alternatives": "search for less discriminatory alternatives",
     "sign:alternatives": "sign a search that somebody else wrote",
     "work:requests": "answer what customers ask about decisions",
