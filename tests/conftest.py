@@ -54,6 +54,7 @@ class TestDatabase:
 
     def __init__(self, owner_url: str, number: int) -> None:
         self.name = f"test_candor_{number}"
+        self.anchors = TEST_VAR / f"anchors-{number}"
         self._maintenance = owner_url
         self.url = _with_database(owner_url, self.name)
 
@@ -61,6 +62,7 @@ class TestDatabase:
         """A fresh copy of the template, whatever happened to the last one, and no connection to the old one."""
         connections.close_all()
         self.drop()
+        self.anchors.unlink(missing_ok=True)  # of another chain
         self._execute("CREATE DATABASE {} TEMPLATE {}", self.name, TEMPLATE)
 
     def drop(self) -> None:
@@ -125,7 +127,7 @@ def test_database(servers: tuple[str, str], slot: int, django_db_blocker: Django
             database.migrate_template()
             database.recreate()
         _point_django_at(database.url)
-        settings.ANCHOR_FILE = TEST_VAR / "no-anchors"  # tests of anchors set their own
+        settings.ANCHOR_FILE = database.anchors
         settings.REQUIRE_SECOND_FACTOR = False  # also on given servers; tests of it set it
         settings.REDIS_URL = urlunsplit(urlsplit(redis_url)._replace(path=f"/{slot}"))
         celery.conf.update(broker_url=settings.REDIS_URL)

@@ -88,6 +88,7 @@ def test_a_proposal_is_approved_in_three_clicks(site: Site, page: Page) -> None:
     clicks = Clicks(page)
     page.get_by_role("region", name="Waiting for you").get_by_role("link", name=site.bank.change.title).click()
     page.locator("summary", has_text="Approve").click()
+    page.get_by_label("Why too little data is enough").fill("The bank of a test has no more customers.")
     page.get_by_role("button", name="Approve and go live").click()
     expect(page.get_by_role("status")).to_contain_text("live as release")
     assert 0 < clicks.count <= 3

@@ -62,6 +62,7 @@ def test_a_rule_goes_from_its_author_through_its_effect_to_a_second_person(site:
     expect(page.get_by_text("customers, computed")).to_be_visible(timeout=30_000)
     page.reload()
     page.locator("summary", has_text="Approve").click()
+    page.get_by_label("Why too little data is enough").fill("The bank of a test has no more customers.")
     page.get_by_role("button", name="Approve and go live").click()
     expect(page.get_by_role("status")).to_contain_text("live as release")
     page.goto("/rules/low-debt/")
