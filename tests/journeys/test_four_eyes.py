@@ -106,7 +106,7 @@ def test_a_dead_letter_is_replayed_where_it_stands(site: Site, page: Page) -> No
 
 def test_the_fairness_figure_is_drawn_under_the_policy(site: Site, page: Page) -> None:
     sign_in(page, site.bank, roles.COMPLIANCE)
-    page.goto("/fairness/")
+    page.goto("/fairness/offers/travel-plus/region/")
     expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
 
 
