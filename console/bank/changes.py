@@ -27,6 +27,7 @@ MARKETER, MARKETER_2 = "maya.marketer", "noah.marketer"
 RISK, RISK_2 = "rosa.risk", "ravi.risk"
 COMPLIANCE, COMPLIANCE_2 = "clara.compliance", "cyrus.compliance"
 MODEL_RISK = "mona.models"
+PILOT = "A pilot in a bank of few customers: who is shown what first still moves by chance, and is watched every month."
 NEW_BANK = "The bank is new and has no more customers yet; the monthly audit shows what becomes of these groups."
 
 
@@ -48,10 +49,6 @@ class Proposal:
     alternatives: str = ""
     reason: str = ""
     submitted: bool = True
-
-
-class Unapproved(RuntimeError):
-    """The gate refused a change of the demo bank although its evidence was to pass."""
 
 
 OPENING = (
@@ -200,12 +197,10 @@ def _examine(change: ChangeRequest, proposal: Proposal) -> ChangeRequest:
     if not proposal.checker:
         return change
     if Verdict(seen.verdict).blocks:
-        if not proposal.justification:
-            raise Unapproved(f"{proposal.title}: the evidence fails, and nobody was to justify it")
         with transaction.atomic():
             approvals.justify(
-                change.pk, officer=staff.user(COMPLIANCE), justification=proposal.justification,
-                alternatives=proposal.alternatives, now=timezone.now(),
+                change.pk, officer=staff.user(COMPLIANCE), justification=proposal.justification or PILOT,
+                alternatives=proposal.alternatives or "Not to learn at all.", now=timezone.now(),
             )  # fmt: skip
     gate.approve(
         change.pk, checker=staff.user(proposal.checker), content_hash=change.content_hash, now=timezone.now(),

@@ -30,7 +30,7 @@ def test_the_test_finds_exactly_who_would_score_higher_when_younger(rows: Floats
     assert found.tested == old.sum()
     assert abs(found.raised - raised.sum()) <= (np.abs(best - curve[rows[old, AGE].astype(int)]) <= 1e-9).sum()
     if found.at_age is not None:
-        assert curve[found.at_age] == best
+        assert curve[found.at_age] >= best - 1e-9
 
 
 @given(people, arrays(np.float64, 120, elements=st.floats(-5, 5)))
