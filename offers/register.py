@@ -139,10 +139,11 @@ def attribute(name: str) -> Attribute:
     raise UnknownAttribute(name, tuple(difflib.get_close_matches(name.lower(), ATTRIBUTES, n=3)))
 
 
-def refuse_protected(name: str) -> None:
-    """Raise ProtectedAttribute where a name, as a bank's export may spell it, stands for a protected characteristic."""
+def refuse_protected(name: str, *, age_allowed: bool = False) -> None:
+    """Raise ProtectedAttribute where a name, as a bank's export may spell it, stands for a protected characteristic;
+    `age_allowed` spares age, which a few legal flags may be taken from."""
     refused = _protected(name)
-    if refused is not None:
+    if refused is not None and not (age_allowed and refused.citation == _AGE):
         raise ProtectedAttribute(name, refused.citation)
 
 

@@ -46,6 +46,7 @@ class LivingBank:
     decisions: list[UUID]
     change: ChangeRequest  # in review: a rule on travel-plus, with evidence
     finding: int  # open
+    request: int  # open, and overdue
 
 
 def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) -> LivingBank:
@@ -79,16 +80,17 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     _search(people[roles.COMPLIANCE], now)
     neighbours.check(now)
     _model(people, now)
-    _request(made[0], people[roles.COMPLIANCE], now)
-    return LivingBank(people, [name for name in names if name], made, change, found.pk)
+    request = _request(made[0], people[roles.COMPLIANCE], now)
+    return LivingBank(people, [name for name in names if name], made, change, found.pk, request)
 
 
-def _request(decision: UUID, officer: User, now: datetime) -> None:
+def _request(decision: UUID, officer: User, now: datetime) -> int:
     """A customer asks for a person, and should have been answered yesterday."""
-    requests.open_request(
+    made = requests.open_request(
         kind="human_review", customer=decision_log.get(decision).customer_id, question="I think this is wrong.",
         by=officer, now=now, decision=decision, received_at=now - timedelta(days=31),
     )  # fmt: skip
+    return made.pk
 
 
 def _model(people: dict[str, User], now: datetime) -> None:

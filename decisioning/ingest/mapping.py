@@ -221,16 +221,17 @@ def _decisions(content: Mapping[str, Any]) -> Section:
 
 def _attribute(name: str, declared: Mapping[str, Any]) -> CustomerColumn:
     """Raises ProtectedAttribute or UnknownAttribute for a name outside the register; ProtectedAttribute also for a
-    column that may be asked for the vault alone (12 CFR 1002.5), whatever it is to become, but for a legal flag."""
+    column that may be asked for the vault alone (12 CFR 1002.5), whatever it is to become, but for the age behind a
+    flag that the law allows."""
     known = register.attribute(name)
-    if "at_least_years" not in declared:
-        register.refuse_protected(declared.get("column", ""))
+    of_age = known.basis_class == "age_special"
+    register.refuse_protected(declared.get("column", ""), age_allowed=of_age)
     count_of = declared.get("count_of", "")
     type_: CellType = "date" if "at_least_years" in declared else _TYPE_OF[known.type]
     return CustomerColumn(
         name,
-        # A birth date is protected also where only the legal flag is taken from it.
-        Cell("integer") if count_of else _cell(declared, type_, private="at_least_years" in declared),
+        # An age is protected also where only the legal flag is taken from it.
+        Cell("integer") if count_of else _cell(declared, type_, private=of_age),
         declared.get("source", ""),
         _owner(name, declared),
         declared.get("at_least_years"),

@@ -71,7 +71,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("finding", ("{finding}",), "see:findings", 9),
     ("decisions", (), "see:decisions", 11),
     ("requests", (), "see:requests", 11),
-    ("request", ("1",), "see:requests", 9),
+    ("request", ("{request}",), "see:requests", 9),
     ("request_new", (), "work:requests", 7),
     ("why_not", ("C0000000",), "see:customers", 8),
     ("audit", (), "see:audit", 10),
@@ -120,6 +120,11 @@ def signed_in(bank: LivingBank, who: str) -> Client:
     return client
 
 
+def _address(bank: LivingBank, name: str, arguments: tuple[Any, ...]) -> str:
+    """Keys that the database gives out are named in braces."""
+    return reverse(name, args=[str(one).format(finding=bank.finding, request=bank.request) for one in arguments])
+
+
 @pytest.mark.parametrize("role", roles.ROLES)
 @pytest.mark.parametrize(("name", "arguments", "action", "queries"), PAGES, ids=[page[0] for page in PAGES])
 def test_a_page_opens_to_its_roles_only_and_takes_few_queries(
@@ -127,14 +132,14 @@ def test_a_page_opens_to_its_roles_only_and_takes_few_queries(
 ) -> None:
     client = signed_in(bank, role)
     with CaptureQueriesContext(connection) as made:
-        answer = client.get(reverse(name, args=[str(one).format(finding=bank.finding) for one in arguments]))
+        answer = client.get(_address(bank, name, arguments))
     assert answer.status_code == (200 if role in open_to(action) else 403)
     assert len(made) <= queries, "\n".join(query["sql"] for query in made.captured_queries)
 
 
 @pytest.mark.parametrize(("name", "arguments"), [page[:2] for page in PAGES], ids=[page[0] for page in PAGES])
 def test_a_page_sends_strangers_to_the_sign_in(bank: LivingBank, name: str, arguments: tuple[Any, ...]) -> None:
-    address = reverse(name, args=arguments)
+    address = _address(bank, name, arguments)
     answer = Client().get(address)
     assert (answer.status_code, answer["Location"]) == (302, f"{reverse('sign_in')}?next={address}")
 
@@ -151,7 +156,7 @@ def test_somebody_without_a_role_sees_no_catalogue(bank: LivingBank) -> None:
 def test_no_page_holds_an_inline_style_or_script(
     bank: LivingBank, name: str, arguments: tuple[Any, ...], action: str | None
 ) -> None:
-    answer = signed_in(bank, sorted(open_to(action))[0]).get(reverse(name, args=arguments))
+    answer = signed_in(bank, sorted(open_to(action))[0]).get(_address(bank, name, arguments))
     html = answer.content.decode()
     assert "default-src 'self'" in answer["Content-Security-Policy"]
     assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:", html)

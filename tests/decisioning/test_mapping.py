@@ -225,6 +225,7 @@ def test_duplicates_and_references_to_nothing_are_rejected_wherever_they_stand(
         ("[attributes.cards_held_count]", "[attributes.cards_hold]", "did you mean cards_held"),
         # T-LEG-05: what may be asked for the vault alone comes in under no other name.
         ('column = "card"', 'column = "Applicant Race"', "Applicant Race is a protected characteristic"),
+        ('column = "born"\nat_least', 'column = "race"\nat_least', "race is a protected characteristic"),
         ('source = "moves"', 'source = "moved"', "there is no source moved"),
         ('lookup = "owner" }\nproduct', 'lookup = "holder" }\nproduct', "there is no lookup holder"),
         ("sign = {", "sing = {", "'sing' was unexpected"),
