@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 from django.db import transaction
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.metrics import normalized_mutual_info_score
 
 from decisioning.sample import Sample, sample
 from fairness import dataset
 from fairness.models import ProxyStrength
+from fairness.score_metrics import area
 from fairness.thresholds import DEFAULT, Bands
 from offers import canonical, snapshot
 from offers.conditions.grammar import Clause, clauses, to_json
@@ -196,8 +196,6 @@ def _values(column: Column) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def auc(score: NDArray[np.float64], member: NDArray[np.bool_]) -> float:
-    """Mann and Whitney's estimate, ties as halves, turned to at least 0.5: which way it points does not matter."""
-    inside = int(member.sum())
-    ranks = rankdata(score)[member].sum()
-    value = (ranks - inside * (inside + 1) / 2) / (inside * (len(member) - inside))
-    return float(max(value, 1 - value))
+    """The area under the ROC curve, turned to at least 0.5: which way a score points does not matter."""
+    value = area(score, member)
+    return max(value, 1 - value)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+from scipy.stats import rankdata
 
 from fairness.counts import GroupCounts
 from fairness.intervals import Z_95, Interval
@@ -20,6 +21,7 @@ from fairness.metrics import disparate_impact
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_DECILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
 _STEPS: Final = 50
 _CLIP: Final = 1e-6  # of a probability, before its log-odds
 
@@ -48,28 +50,72 @@ def residual_difference(actual: Floats, predicted: Floats, group: Mask, referenc
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The impact ratio if everybody from `score` up were chosen: `rate` of both groups together."""
+    """Who of group and reference would be chosen if everybody from `score` up were."""
 
     score: float
-    rate: float
-    ratio: float | None
+    group: GroupCounts
+    reference: GroupCounts
+
+    @property
+    def rate(self) -> float:
+        """Of both groups together."""
+        return (self.group.favourable + self.reference.favourable) / (self.group.total + self.reference.total)
+
+    @property
+    def ratio(self) -> float | None:
+        return disparate_impact(self.group, self.reference)
 
 
-def ratios_by_cut(scores: Floats, group: Mask, reference: Mask, shares: Sequence[float] | None = None) -> list[Cut]:
+def ratios_by_cut(scores: Floats, group: Mask, reference: Mask, shares: Sequence[float] = _DECILES) -> list[Cut]:
     """At each share of people that could be chosen, highest scores first; deciles unless the caller names others. Equal
     scores are never parted."""
     both = scores[group | reference]
     if not len(both):
         return []
-    found = []
-    for share in shares or np.arange(0.1, 1.0, 0.1).tolist():
-        cut = float(np.quantile(both, 1 - share, method="higher"))
-        ours, theirs = (
-            GroupCounts(name, int(who.sum()), int((scores[who] >= cut).sum()))
-            for name, who in (("group", group), ("reference", reference))
-        )
-        found.append(Cut(cut, float((both >= cut).mean()), disparate_impact(ours, theirs)))
-    return found
+    cuts = np.quantile(both, [1 - share for share in shares], method="higher").tolist()
+    return [Cut(cut, _above(scores, group, cut), _above(scores, reference, cut)) for cut in cuts]
+
+
+def _above(scores: Floats, who: Mask, cut: float) -> GroupCounts:
+    return GroupCounts("", int(who.sum()), int((scores[who] >= cut).sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure with both ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> list[float]:
+        return [self.value, self.low, self.high]
+
+
+def area(score: Floats, member: Mask) -> float:
+    """Under the ROC curve: the chance that a member is scored above somebody else, ties counting half (Mann and
+    Whitney); (n,) each, with members and others."""
+    return float(_placements(score, member).mean())
+
+
+def auc(score: Floats, accepted: Mask) -> Measured | None:
+    """The same with DeLong's interval (DeLong and others 1988, Biometrics 44:837). None where nobody, or
+    everybody, accepted."""
+    if not accepted.any() or accepted.all():
+        return None
+    above, below = _placements(score, accepted), _placements(score, ~accepted)
+    value = float(above.mean())
+    half = Z_95 * float(np.sqrt(_variance(above) / len(above) + _variance(below) / len(below)))
+    return Measured(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def _placements(score: Floats, member: Mask) -> Floats:
+    """The share of the others below each member, by ranks over all and within."""
+    return np.asarray((rankdata(score)[member] - rankdata(score[member])) / (~member).sum(), dtype=np.float64)
+
+
+def _variance(placements: Floats) -> float:
+    return float(placements.var(ddof=1)) if len(placements) > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

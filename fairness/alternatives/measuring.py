@@ -18,8 +18,9 @@ from decisioning.propensity.scoring import PropensityModel
 from decisioning.propensity.training import Example
 from fairness import dataset, thresholds
 from fairness.alternatives import pareto
-from fairness.alternatives.performance import Floats, Mask, Measured, auc, per_thousand
+from fairness.alternatives.performance import per_thousand
 from fairness.dataset import Groupings
+from fairness.score_metrics import Floats, Mask, Measured, auc
 from fairness.thresholds import ComparisonResult
 from offers.types import AgeBand
 

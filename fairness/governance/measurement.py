@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,6 @@ from django.db import transaction
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +27,7 @@ from decisioning.propensity.training import Example, train
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import groupings
 from fairness.models import ModelMeasurement
+from fairness.score_metrics import Floats, auc
 from offers import audit
 from offers.snapshot import live_row
 
@@ -37,8 +36,6 @@ SMALLEST: Final = 20
 OWN: Final = "decisions"
 SEGMENT: Final = "credit_score_band"
 _FOLDS: Final = 5
-_Z: Final = 1.959964
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +120,11 @@ def _tells(counts: Mapping[bool, int]) -> bool:
 
 
 def measured(scores: Floats, accepted: NDArray[np.bool_]) -> Measured:
-    """Area under the ROC curve with the interval of Hanley and McNeil (1982); expected beside actual acceptances."""
-    positives, negatives = int(accepted.sum()), int((~accepted).sum())
-    expected = float(scores.sum())
-    if min(positives, negatives) < SMALLEST:
-        return Measured(len(accepted), positives, expected, None, None, None)
-    area = float(roc_auc_score(accepted, scores))
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (positives - 1) * (one - area**2) + (negatives - 1) * (two - area**2)
-    width = _Z * sqrt(spread / (positives * negatives))
-    return Measured(len(accepted), positives, expected, area, max(0.0, area - width), min(1.0, area + width))
+    """Expected beside actual acceptances, and the ranking where there are enough of both answers."""
+    positives, expected = int(accepted.sum()), float(scores.sum())
+    area = auc(scores, accepted) if min(positives, len(accepted) - positives) >= SMALLEST else None
+    ends = (None, None, None) if area is None else (area.value, area.low, area.high)
+    return Measured(len(accepted), positives, expected, *ends)
 
 
 def _by_group(

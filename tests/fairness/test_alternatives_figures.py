@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from fairness.alternatives import pareto, performance, reweighing
+from fairness import score_metrics
+from fairness.alternatives import pareto, reweighing
 
 points = st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 5), st.integers(0, 5))), max_size=12)
 
@@ -59,7 +60,7 @@ def test_the_worst_ratio_counts_a_gap_from_either_side() -> None:
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))
 def test_auc_is_that_of_scikit_learn_with_ties(rows: list[tuple[int, bool]]) -> None:
     score, accepted = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
-    found = performance.auc(score, accepted)
+    found = score_metrics.auc(score, accepted)
     if accepted.all() or not accepted.any():
         assert found is None
         return
@@ -73,7 +74,7 @@ def test_the_interval_of_auc_covers_the_truth_as_often_as_it_says() -> None:
     random, truth, covered = np.random.default_rng(1), 0.7602499, 0
     for _ in range(400):
         accepted = random.random(300) < 0.3
-        found = performance.auc(random.normal(accepted.astype(float)), accepted)
+        found = score_metrics.auc(random.normal(accepted.astype(float)), accepted)
         assert found is not None
         covered += found.low <= truth <= found.high
     assert 0.91 <= covered / 400 <= 0.98
