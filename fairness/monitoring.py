@@ -12,7 +12,7 @@ from decisioning.models import ModelVersion
 from fairness import findings, model_inputs
 from fairness.causes import waterfall
 from fairness.counts import GroupCounts
-from fairness.cube import drift, lines
+from fairness.cube import drift, lines, subjects
 from fairness.cube.rollup import BOTH
 from fairness.findings import Pause
 from fairness.models import CubeComparison, Finding
@@ -61,13 +61,15 @@ def _failing(month: date, now: datetime) -> Iterator[Finding]:
     for row in rows.order_by("-shortfall")[: 10 * AT_ONCE]:
         failing[row.offer, row.attribute, row.group].append(row)
     total = rows.order_by().values("offer", "attribute", "group").distinct().count()
-    for (offer, attribute, group), held in list(failing.items())[:AT_ONCE]:
+    shown = list(failing.items())[:AT_ONCE]
+    named = subjects.names(offer for (offer, _, _), _ in shown)
+    for (offer, attribute, group), held in shown:
         worst = held[0]
         said = waterfall.of_month(month, offer, attribute, group, worst.reference)
         cause = said.largest.stage if said and said.largest else worst.stage
         yield from _said(
             "parity", f"{offer or 'any offer'}: {attribute}: {group}", month, now,
-            title=f"{offer or 'any offer'}: {group} falls behind {worst.reference} ({worst.stage.replace('_', ' ')})",
+            title=f"{named[offer]}: {group} falls behind {worst.reference} ({worst.stage.replace('_', ' ')})",
             cause=cause, severity="high" if (worst.shortfall or 0) >= 100 else "medium", pause=_ranked_by(cause),
             evidence={"comparisons": {row.stage: row.query_hash for row in held},
                       "ratios": {row.stage: row.ratio for row in held}, "shortfall": worst.shortfall},
@@ -106,7 +108,8 @@ def _drifting(month: date, now: datetime) -> Iterator[Finding]:
         if growing <= AT_ONCE:
             yield from _said(
                 "drift", f"{row.stage}: {row.offer or 'any offer'}: {row.attribute}: {row.group}", month, now,
-                title=f"{row.offer or 'any offer'}: the gap of {row.group} grows ({row.stage.replace('_', ' ')})",
+                title=f"{subjects.names([row.offer])[row.offer]}: the gap of {row.group} grows "
+                f"({row.stage.replace('_', ' ')})",
                 cause=row.stage, severity="medium",
                 evidence={"log_ratios": [one.value for one in charted.points],
                           "average": charted.points[-1].average, "limit": charted.points[-1].low},

@@ -19,9 +19,9 @@ from fairness.cube.drift import MONTHS
 from fairness.cube.record import SOURCE
 from fairness.cube.rollup import ANY, BOTH, FAMILY
 from fairness.cube.stages import AUDITED, STAGES
+from fairness.cube.subjects import names
 from fairness.models import CubeComparison, CubeOffer, FairnessAudit
 from fairness.thresholds import Bands, Verdict
-from offers.models import Offer
 
 ANY_OFFER: Final = "any"
 """Any offer in an address, which cannot be empty."""
@@ -118,21 +118,6 @@ def _offers(after: str) -> tuple[list[str], str | None]:
     return keys[:SHOWN], keys[SHOWN - 1] if len(keys) > SHOWN else None
 
 
-def names(keys: Iterable[str]) -> dict[str, str]:
-    """Subjects in words."""
-    wanted = set(keys)
-    titles = dict(Offer.objects.filter(key__in=wanted).values_list("key", "title"))
-    return {key: subject_name(key, titles) for key in wanted}
-
-
-def subject_name(key: str, titles: Mapping[str, str]) -> str:
-    if key == ANY:
-        return "Any offer"
-    if key.startswith(FAMILY):
-        return f"Family {words(key.removeprefix(FAMILY))}"
-    return titles.get(key, words(key))
-
-
 def _rows(
     compared: Sequence[CubeComparison], stage: str, bands: Bands, months: Sequence[date], titles: Mapping[str, str]
 ) -> list[dict[str, Any]]:
@@ -140,7 +125,7 @@ def _rows(
     found: dict[tuple[str, str], list[CubeComparison]] = defaultdict(list)
     for row in compared:
         found[row.offer, column_of(row.attribute)].append(row)
-    worst = {key: _worst(held) for key, held in found.items()}
+    worst = {key: _worst(held, bands) for key, held in found.items()}
     trends = _trends(list(worst.values()), months)
     wanted = columns(column for _, column in found)
     return [
@@ -179,15 +164,24 @@ def column_name(column: str) -> str:
     return "two together" if column == PAIRS else words(column)
 
 
-def _worst(rows: Sequence[CubeComparison]) -> CubeComparison:
+def _worst(rows: Sequence[CubeComparison], bands: Bands) -> CubeComparison:
+    """The lowest ratio of the worst verdict; one that may be shown before one of too few people."""
     verdict = thresholds.worst(Verdict(row.verdict) for row in rows)
-    return min((row for row in rows if row.verdict == verdict), key=lambda row: 9.0 if row.ratio is None else row.ratio)
+    return min((row for row in rows if row.verdict == verdict), key=lambda row: (_few(row, bands), _low(row)))
+
+
+def _low(row: CubeComparison) -> float:
+    return 9.0 if row.ratio is None else row.ratio
+
+
+def _few(row: CubeComparison, bands: Bands) -> bool:
+    return small_groups.few(row.total, row.reference_total, bands)
 
 
 def _tile(row: CubeComparison | None, stage: str, bands: Bands, trends: Mapping[Any, Any]) -> Tile | None:
     if row is None:
         return None
-    few = small_groups.few(row.total, row.reference_total, bands)
+    few = _few(row, bands)
     href = drill_href(row.offer, row.attribute, month=row.month, stage=stage, group=row.group)
     return Tile(row, href, few, () if few else tuple(trends.get(_series(row), ())))
 

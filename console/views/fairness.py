@@ -21,7 +21,7 @@ from console.compliance import heat
 from console.forms import FileAuditForm
 from fairness import file_audit, tasks
 from fairness.audit_worker import AuditFailed
-from fairness.cube import lines
+from fairness.cube import lines, subjects
 from fairness.cube.rollup import ANY, BOTH
 from fairness.cube.stages import STAGES, WORDS
 from fairness.file_audit import Columns, UnreadableFile
@@ -114,7 +114,7 @@ def worst_of_the_last_audits() -> dict[str, Any] | None:
         "counts": sorted(Counter(row.verdict for row in overall).items()),
         "stage": worst.stage,
         "comparison": f"{worst.group} to {worst.reference}",
-        "subject": "" if worst.offer == ANY else heat.names([worst.offer])[worst.offer],
+        "subject": "" if worst.offer == ANY else subjects.names([worst.offer])[worst.offer],
         "interval": (worst.ratio_low, worst.ratio, worst.ratio_high),
         "computed_at": worst.audit.computed_at,
         "href": heat.drill_href(worst.offer, worst.attribute, month=worst.month, stage=worst.stage, group=worst.group),

@@ -16,7 +16,7 @@ from console.compliance import drill as reading
 from console.compliance import heat
 from console.views.fairness import month_of
 from fairness import figures, thresholds
-from fairness.cube import lines
+from fairness.cube import lines, subjects
 from fairness.cube.drift import MONTHS
 from fairness.cube.rollup import ANY
 from fairness.cube.stages import STAGES, WORDS
@@ -61,7 +61,7 @@ def _context(month: date, stage: str, key: str, attribute: str, group: str) -> d
         "counted": WORDS[stage],
         "counted_of": WORDS[STAGES[STAGES.index(stage) - 1]],
         "attribute": attribute,
-        "name": heat.names([key])[key],
+        "name": subjects.names([key])[key],
         "rows": rows,
         "chosen": chosen,
         "missing": reading.missing_share(month, stage, key, attribute),
@@ -94,7 +94,7 @@ def counts(request: SignedInRequest, comparison: int) -> HttpResponse:
         "fairness/counts.html",
         reading.counts_of(row)
         | {
-            "name": heat.names([row.offer])[row.offer],
+            "name": subjects.names([row.offer])[row.offer],
             "href": heat.drill_href(row.offer, row.attribute, month=row.month, stage=row.stage, group=row.group),
         },
     )

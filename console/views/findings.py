@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from console.access import SignedInRequest, allowed
+from console.compliance import finding_words
 from console.compliance.finding_forms import AssignForm, RemedyForm
 from console.forms import ReasonForm
 from console.paging import paged
@@ -59,7 +60,8 @@ def index(request: SignedInRequest) -> HttpResponse:
 
 def _row(finding: Finding, today: Any) -> dict[str, Any]:
     late = finding.status != Status.CLOSED and finding.due_on < today
-    return {"finding": finding, "kind": KINDS.get(finding.kind, finding.kind), "late": late}
+    kind = KINDS.get(finding.kind, finding.kind)
+    return {"finding": finding, "kind": kind, "cause": finding_words.cause(finding), "late": late}
 
 
 @allowed("see:findings")
@@ -74,9 +76,11 @@ def detail(request: SignedInRequest, finding_id: int) -> HttpResponse:
         "findings/detail.html",
         {
             **_row(finding, timezone.now().date()),
-            "evidence": _flat(finding.evidence),
+            "evidence": finding_words.figures(finding.evidence),
+            "pages": finding_words.pages(finding),
             "history": [
-                {"event": event, "detail": _flat(event.detail)} for event in finding.history.order_by("-id")[:100]
+                {"event": event, "detail": finding_words.figures(event.detail)}
+                for event in finding.history.order_by("-id")[:100]
             ],
             "assign": AssignForm(_workers(), initial={"owner": finding.owner_id, "due_on": finding.due_on}),
             "may": {
@@ -88,17 +92,6 @@ def detail(request: SignedInRequest, finding_id: int) -> HttpResponse:
             "own_remedy": remedied and finding.remedied_by_id == request.user.pk,
         },
     )  # fmt: skip
-
-
-def _flat(told: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Each value of the evidence with its name; what is nested is named by its path."""
-    rows: list[tuple[str, Any]] = []
-    for name, value in told.items():
-        if isinstance(value, Mapping):
-            rows += [(f"{name} {inner}", one) for inner, one in _flat(value)]
-        else:
-            rows.append((name, ", ".join(map(str, value)) if isinstance(value, list) else value))
-    return rows
 
 
 def _workers() -> QuerySet[User]:

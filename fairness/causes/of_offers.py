@@ -24,6 +24,7 @@ from fairness.causes.kept import Found, Kind, keep
 from fairness.counts import NOT_RECORDED, Comparison, comparisons
 from fairness.cube import lines
 from fairness.dataset import Groupings
+from fairness.explanations import wording
 from fairness.models import Cause, CubeComparison
 from fairness.thresholds import Bands
 from offers import snapshot
@@ -40,6 +41,7 @@ _AT_ONCE: Final = 25  # offers in one pass: what each customer fails of them is 
 _SAMPLE: Final = 8_000  # customers of whom the inputs of a model are read
 _SEED: Final = 20_261_122
 _SCORES: Final = 40  # offers of which a model's best score is looked for
+_NAMED: Final = 3  # inputs that the title of a finding names
 
 
 def nightly(now: datetime) -> int:
@@ -204,7 +206,8 @@ def alarm(model: str, said: leak.Leak, bands: Bands, now: datetime) -> None:
     red = said.red(bands)
     if not red and said.all_inputs < bands.proxy_strong:
         return
-    by = ", ".join(red) or "all inputs together"
+    more = [f"{len(red) - _NAMED} more"] if len(red) > _NAMED else []
+    by = wording.listed([*(wording.meaning(name) for name in red[:_NAMED]), *more]) or "all inputs together"
     findings.breach(
         kind="leak", subject=f"{model}/{said.attribute}/{said.group}",
         title=f"{model} can tell who is {said.group}, by {by}",

@@ -8,9 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from fairness import findings
-from fairness.models import Finding
+from fairness.models import CubeComparison, Finding
 from offers import roles
-from tests import bank
+from tests import bank, living_bank
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +96,34 @@ def test_an_empty_list_says_what_would_stand_there() -> None:
     officer, _ = browser(roles.COMPLIANCE)
     assert "Nothing here" in officer.get("/findings/").content.decode()
     assert officer.get("/findings/4711/").status_code == 404
+
+
+def test_what_opened_a_finding_is_read_in_words_and_leads_to_where_it_comes_from() -> None:
+    opened = findings.breach(
+        kind="leak", subject="spare/region/Islands", title="spare can tell who is Islands",
+        evidence={"inputs": {"commute_zone": 0.80489086}, "line": 0.75, "people": 3000}, now=timezone.now(),
+    )  # fmt: skip
+    officer, _ = browser(roles.COMPLIANCE)
+    page = officer.get(f"/findings/{opened.pk}/").content.decode()
+    assert "AUC of commute zone" in page
+    assert "0.805" in page
+    assert "0.80489" not in page
+    assert 'href="/models/spare/"' in page
+
+
+def test_a_group_that_falls_behind_leads_to_its_comparison_its_causes_and_its_counts() -> None:
+    living_bank.audit_made_up_months()
+    row = CubeComparison.objects.filter(verdict="fail", offer="travel-plus").first()
+    assert row is not None
+    told = {"month": row.month.isoformat(), "shortfall": 39.28125, "ratios": {row.stage: row.ratio}}
+    opened = findings.breach(
+        kind="parity", subject="s", title="Travel plus", cause="eligible", now=timezone.now(),
+        evidence={**told, "comparisons": {row.stage: row.query_hash}},
+    )  # fmt: skip
+    officer, _ = browser(roles.COMPLIANCE)
+    page = officer.get(f"/findings/{opened.pk}/").content.decode()
+    assert f'href="/fairness/counts/{row.pk}/"' in page
+    assert f"/fairness/offers/travel-plus/{row.attribute}/?month=" in page
+    assert f"/fairness/causes/travel-plus/{row.attribute}/" in page
+    assert "Most of it is lost at “eligible”" in page
+    assert row.query_hash not in page
