@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import psycopg
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
@@ -23,7 +24,8 @@ BOTH: Final = " and "
 FAMILY: Final = "family:"
 ANY: Final = ""
 _LEVELS: Final = len(STAGES) + 1  # with 0, of which nothing is counted
-_CELLS: Final = 20_000_000  # bytes of units read at once
+_CELLS: Final = 10_000_000  # customers times offers that are read at once: some 50 MB
+_MEMORY: Final = "128MB"  # of Postgres, for one reading
 
 Combination = tuple[tuple[str, str], ...]  # the recorded attributes of a person with their groups, by attribute
 Floats = NDArray[np.float32]
@@ -44,10 +46,23 @@ COPY fairness_cubecount (month, offer, channel, segment, attribute, groups, reac
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """What is counted: any offer, each family, each offer; `members` are the places of the offers of each."""
+    """What is counted: any offer and each family, with the places of their offers, and then each offer by its place."""
 
-    names: tuple[str, ...]
-    members: tuple[NDArray[np.intp], ...]
+    joint: Mapping[str, NDArray[np.intp]]
+    offers: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.joint, *self.offers)
+
+    def furthest(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The furthest level with each subject (n, subjects) from that with each offer (n, offers)."""
+        found = [levels[:, members].max(axis=1, initial=0) for members in self.joint.values()]
+        return np.column_stack([*found, levels])
+
+    def exposed(self, exposure: Floats) -> Floats:
+        """-ln(1 - exposure) to each subject (n, subjects) from that to each offer (n, offers)."""
+        return np.column_stack([*(exposure[:, members].sum(axis=1) for members in self.joint.values()), exposure])
 
 
 @dataclass(slots=True)
@@ -65,29 +80,30 @@ class Tally:
         self.exposed = np.zeros((0, len(self.subjects.names)))
 
     def add(self, row: NDArray[np.intp], furthest: NDArray[np.uint8], exposure: Floats) -> None:
-        """Units (n,) with their row, furthest levels (n, offers) and -ln(1 - exposure) (n, offers)."""
+        """Units (n,) with their row, furthest levels and -ln(1 - exposure), both (n, subjects)."""
         self._make_room()
-        for at, members in enumerate(self.subjects.members):
-            level = furthest[:, members].max(axis=1, initial=0).astype(np.intp)
-            counted = np.bincount(row * _LEVELS + level, minlength=len(self.rows) * _LEVELS)
-            self.people[:, at] += counted.reshape(-1, _LEVELS)
-            chance = -np.expm1(-exposure[:, members].sum(axis=1))
-            self.exposed[:, at] += np.bincount(row, chance, len(self.rows))
+        first = np.arange(furthest.shape[1]) * _LEVELS  # of each subject, in a line of histograms
+        order = np.argsort(row, kind="stable")
+        for alike in np.split(order, np.flatnonzero(np.diff(row[order])) + 1):  # of one row: few enough for the cache
+            counted = np.bincount((furthest[alike] + first).ravel(), minlength=len(first) * _LEVELS)
+            self.people[row[alike[0]]] += counted.reshape(-1, _LEVELS)
+            self.exposed[row[alike[0]]] -= np.expm1(-exposure[alike]).sum(axis=0, dtype=np.float64)
 
     def row_of(self, channel: str, segment: str, groups: Combination) -> int:
         return self.rows.setdefault((channel, segment, groups), len(self.rows))
 
     def _make_room(self) -> None:
         missing = len(self.rows) - len(self.people)
-        self.people = np.pad(self.people, ((0, missing), (0, 0), (0, 0)))
-        self.exposed = np.pad(self.exposed, ((0, missing), (0, 0)))
+        if missing:  # seldom, after the first chunks
+            self.people = np.pad(self.people, ((0, missing), (0, 0), (0, 0)))
+            self.exposed = np.pad(self.exposed, ((0, missing), (0, 0)))
 
 
 def rebuild(month: date, now: datetime) -> None:
     """Count a month anew, in place of what was counted. Ages are those at the month's end."""
     at = as_of(month, now)
     edges, tally = lines.in_force(at.date()).age_bands, Tally(_subjects())
-    for customers, units in _chunks(month, len(CubeOffer.objects.all())):
+    for customers, units in _chunks(month, len(tally.subjects.offers)):
         _count(tally, customers, units, dataset.groupings(customers, at, edges))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('candor cube'))")  # two may count one month at a time
@@ -119,24 +135,29 @@ def _subjects() -> Subjects:
     for place, _, family in rows:
         if family:
             places.setdefault(FAMILY + family, []).append(place)
-    for place, key, _ in rows:
-        places[key] = [place]
-    return Subjects(tuple(places), tuple(np.array(held, dtype=np.intp) for held in places.values()))
+    joint = {name: np.array(held, dtype=np.intp) for name, held in places.items()}
+    return Subjects(joint, tuple(key for _, key, _ in rows))
 
 
 def _chunks(month: date, offers: int) -> Iterator[tuple[NDArray[np.int64], Units]]:
     """The distinct customers of a chunk, and their units; a customer's units are never in two chunks."""
     size, last, more = max(1_000, _CELLS // max(1, offers)), -1, True
     while more:
-        with connection.cursor() as cursor:
-            cursor.execute(_CUSTOMERS, [month, last, size - 1])
-            end = cursor.fetchone()
-            more, until = end is not None, end[0] if end else 2**63 - 1
-            cursor.execute(_UNITS, [month, last, until])
-            read = cursor.fetchall()
+        end = _read(_CUSTOMERS, [month, last, size - 1])
+        more, until = bool(end), end[0][0] if end else 2**63 - 1
+        # By channel, so that the credit band of a customer with several is always that of the same one.
+        read = sorted(_read(_UNITS, [month, last, until]), key=lambda row: row[:3])
         if read:
             yield _laid_out(read, offers)
         last = until
+
+
+def _read(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """In binary, since bytes as text are twice as long, and with memory to group in: sorting on disk takes longer."""
+    connection.ensure_connection()
+    with transaction.atomic(), psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(f"SET LOCAL work_mem = '{_MEMORY}'")
+        return cursor.execute(query, parameters, binary=True).fetchall()
 
 
 def _laid_out(
@@ -144,13 +165,13 @@ def _laid_out(
 ) -> tuple[NDArray[np.int64], Units]:
     ids, channels, segments, furthest, exposure = [], [], [], [], []
     for channel, segment, width, held, levels, exposed in read:
-        found = np.frombuffer(bytes(held), dtype=">i8").astype(np.int64)
+        found = np.frombuffer(held, dtype=">i8").astype(np.int64)
         ids.append(found)
         channels.append(np.full(len(found), channel, dtype=object))
         segments.append(np.full(len(found), segment, dtype=object))
         padding = ((0, 0), (0, offers - width))
-        furthest.append(np.pad(np.frombuffer(bytes(levels), np.uint8).reshape(-1, width), padding))
-        exposure.append(np.pad(np.frombuffer(bytes(exposed), "<f4").reshape(-1, width), padding))
+        furthest.append(np.pad(np.frombuffer(levels, np.uint8).reshape(-1, width), padding))
+        exposure.append(np.pad(np.frombuffer(exposed, "<f4").reshape(-1, width), padding))
     customers, place = np.unique(np.concatenate(ids), return_inverse=True)
     units = Units(
         np.concatenate(channels), np.concatenate(segments), place, np.concatenate(furthest),
@@ -162,27 +183,35 @@ def _laid_out(
 def _count(tally: Tally, customers: NDArray[np.int64], units: Units, groupings: dataset.Groupings) -> None:
     """Each unit in the cut of its channel; and each customer once, over all channels, in the cut of her credit band."""
     groups, combination = _combinations(len(customers), groupings)
+    furthest, exposure = tally.subjects.furthest(units.furthest), tally.subjects.exposed(units.exposure)
+    row = np.empty(len(units.place), dtype=np.intp)
     for channel in sorted(set(units.channel)):
         chosen = units.channel == channel
-        rows = np.array([tally.row_of(channel, ANY, one) for one in groups], dtype=np.intp)
-        tally.add(rows[combination[units.place[chosen]]], units.furthest[chosen], units.exposure[chosen])
-    furthest, exposure = _merged(units, len(customers))
-    segment = np.full(len(customers), ANY, dtype=object)
+        row[chosen] = _rows(tally, (channel, ANY), groups, combination[units.place[chosen]])
+    tally.add(row, furthest, exposure)
+    segment, row = np.full(len(customers), ANY, dtype=object), np.empty(len(customers), dtype=np.intp)
     segment[units.place] = units.segment
     for name in sorted(set(segment)):
-        chosen = np.asarray(segment == name, dtype=bool)
-        rows = np.array([tally.row_of(ANY, name or NOT_RECORDED, one) for one in groups], dtype=np.intp)
-        tally.add(rows[combination[chosen]], furthest[chosen], exposure[chosen])
+        chosen = segment == name
+        row[chosen] = _rows(tally, (ANY, name or NOT_RECORDED), groups, combination[chosen])
+    tally.add(row, *_merged(units.place, furthest, exposure))
 
 
-def _merged(units: Units, customers: int) -> tuple[NDArray[np.uint8], Floats]:
+def _rows(
+    tally: Tally, cut: tuple[str, str], groups: Sequence[Combination], combination: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """The row (n,) of each of these people, by their combination of groups (n,); only what occurs takes one."""
+    occurring, at = np.unique(combination, return_inverse=True)
+    return np.array([tally.row_of(*cut, groups[one]) for one in occurring.tolist()], dtype=np.intp)[at]
+
+
+def _merged(place: NDArray[np.intp], furthest: NDArray[np.uint8], exposure: Floats) -> tuple[NDArray[np.uint8], Floats]:
     """Over the channels of each customer: the furthest that she came on any, and all her exposures."""
-    if len(units.place) == customers:
-        order = np.argsort(units.place)
-        return units.furthest[order], units.exposure[order]
-    order = np.argsort(units.place, kind="stable")
-    starts = np.searchsorted(units.place[order], np.arange(customers))
-    return np.maximum.reduceat(units.furthest[order], starts), np.add.reduceat(units.exposure[order], starts)
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    if len(starts) == len(order):
+        return furthest[order], exposure[order]
+    return np.maximum.reduceat(furthest[order], starts), np.add.reduceat(exposure[order], starts)
 
 
 def _combinations(customers: int, groupings: dataset.Groupings) -> tuple[list[Combination], NDArray[np.intp]]:
