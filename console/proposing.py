@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from console.access import SignedInRequest
+from console.forms import ProposalForm
 from fairness import tasks
 from fairness.evidence import candidate_content
 from fairness.model_inputs import require_lawful
 from offers import approvals, catalog, purposes
-from offers.catalog import Item
+from offers.catalog import InvalidContent, Item
 from offers.models import ChangeRequest
 
 
@@ -30,6 +39,49 @@ def propose(
         approvals.submit(change.pk, author=author, now=now)
         transaction.on_commit(lambda: ask_for_evidence(change.pk))
     return change
+
+
+def propose_from(
+    request: SignedInRequest, form: ProposalForm, *, kind: str, key: str, items: Sequence[Item], why: str | None = None
+) -> ChangeRequest | None:
+    """The submitted proposal; None where the catalogue refuses it, and the form then says why."""
+    given = form.cleaned_data
+    try:
+        return propose(
+            kind=kind, key=key, title=given["change_title"], items=items, author=request.user, now=timezone.now(),
+            rationale=given["rationale"] if why is None else why.strip(),
+        )  # fmt: skip
+    except InvalidContent as refused:
+        show_faults(form, refused)
+        return None
+
+
+def show_faults(form: Form, refused: InvalidContent) -> None:
+    """Each fault beside the field that its path names, or above the form."""
+    for fault in refused.faults:
+        field = next((part for part in reversed(fault.path.split("/")) if part in form.fields), None)
+        form.add_error(field, fault.message if field else f"{fault.path}: {fault.message}")
+
+
+def submitted(request: SignedInRequest, change: ChangeRequest, checker: str = "Somebody else") -> HttpResponse:
+    """On to the page of the change, which says what comes next."""
+    messages.success(request, f"Submitted. {checker} must approve it before it is live.")
+    return redirect("review", change_id=change.pk)
+
+
+def newest_changes(key: str, *kinds: str) -> list[dict[str, Any]]:
+    """The last five changes of that key, for the page of what they change."""
+    rows = ChangeRequest.objects.filter(key=key, kind__in=kinds).select_related("author").order_by("-id")[:5]
+    return [
+        {
+            "title": row.title,
+            "href": reverse("review", args=[row.pk]),
+            "status": row.status,
+            "at": row.submitted_at or row.created_at,
+            "author": row.author.get_username(),
+        }
+        for row in rows
+    ]
 
 
 def ask_for_evidence(change_id: int) -> bool:

@@ -92,6 +92,7 @@ pages: list[URLPattern | URLResolver] = [
     path("dead-letters/", dead_letters.index, name="dead_letters"),
     path("dead-letters/settle/", dead_letters.settle, name="dead_letters_settle"),
     path("health/", health.index, name="health"),
+    path("health/streams/", health.streams, name="health_streams"),
 ]
 
 # The REST contract under /api/v1, from decisioning.api and fairness.api; /healthz, /readyz and /metrics at the root.

@@ -13,25 +13,11 @@ from django.utils.dateparse import parse_datetime
 
 from console.forms import DateInput, ProposalForm, midnight
 from offers import mandates
-from offers.catalog import InvalidContent
 
 PRIOR_STRENGTH: Final = 50.0  # trials that a new arm's expected reward counts for
-_FIELDS: Final = {
-    "min_share", "max_share", "learning_budget", "ends_at", "never_explore", "prior_mean", "prior_strength", "creative",
-}  # fmt: skip
 
 
-class ArmProposalForm(ProposalForm):
-    """Pausing, resuming or retiring an arm, and what every other proposal of one has."""
-
-    def refused(self, refusal: InvalidContent) -> None:
-        """Each fault of the domain beside its field, where it has one here."""
-        for fault in refusal.faults:
-            names = [part for part in fault.path.split("/") if part in _FIELDS & self.fields.keys()]
-            self.add_error(names[0] if names else None, f"{fault.message[:1].upper()}{fault.message[1:]}.")
-
-
-class PriorForm(ArmProposalForm):
+class PriorForm(ProposalForm):
     """What is believed of an arm before its first trial."""
 
     prior_mean = forms.FloatField(

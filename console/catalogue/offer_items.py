@@ -18,7 +18,6 @@ from offers.models import Arm, Creative, EligibilityRule, Offer
 
 GROUP_CODE: Final = "OUTSIDE_OFFER_GROUP"
 GROUP_BASIS: Final = "Marketing choice, proposed with the offer"
-MAIN: Final = "main"
 
 
 def message(

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.utils import timezone
 
 from console.access import SignedInRequest, allowed
 from console.catalogue.arm_list import standings, state_of
 from console.engine import engine
+from console.proposing import newest_changes
 from console.views.offers import STARVED_BELOW, scale_of
 from console.wording import attribute_name, attribute_value
 from decisioning import arm_activity, budgets, runtime
@@ -20,7 +20,7 @@ from decisioning.activity import Standing
 from decisioning.arm_activity import Segment
 from decisioning.bandit.mandates import in_force
 from offers import mandates, roles
-from offers.models import Arm, ChangeRequest, Creative, Offer
+from offers.models import Arm, Creative, Offer
 from offers.snapshot import mandate as read_mandate
 from offers.types import Mandate
 
@@ -68,7 +68,7 @@ def _page(request: SignedInRequest, key: str, more: dict[str, Any]) -> HttpRespo
             **_segments(key, live if standing else None),
             "delays": arm_activity.delays(key, arm.offer),
             "starved_below": STARVED_BELOW,
-            "changes": _changes(key),
+            "changes": newest_changes(key, "arm"),
             "may_propose": arm.live and roles.may(request.user, "propose:arm"),
             **more,
         },
@@ -129,17 +129,3 @@ def _label(segment: Segment) -> str:
         return f"{name}: {attribute_value(term.attribute, term.equals)}"
     above, centre = (attribute_value(term.attribute, value) for value in (term.centre + term.scale, term.centre))
     return f"{name}: {above} instead of {centre}"
-
-
-def _changes(key: str) -> list[dict[str, Any]]:
-    rows = ChangeRequest.objects.filter(kind="arm", key=key).select_related("author").order_by("-id")[:5]
-    return [
-        {
-            "title": row.title,
-            "href": reverse("review", args=[row.pk]),
-            "status": row.status,
-            "at": row.submitted_at or row.created_at,
-            "author": row.author.get_username(),
-        }
-        for row in rows
-    ]

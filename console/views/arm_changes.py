@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.contrib import messages
 from django.db.models.fields.json import KeyTextTransform
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.shortcuts import get_object_or_404, render
 
 from console.access import SignedInRequest, allowed
-from console.catalogue.arm_forms import ArmForm, ArmProposalForm, NewArmForm
+from console.catalogue.arm_forms import ArmForm, NewArmForm
 from console.engine import engine
-from console.proposing import propose
+from console.forms import ProposalForm
+from console.proposing import propose_from, submitted
 from offers import mandates
-from offers.catalog import InvalidContent, Item
+from offers.catalog import Item
 from offers.models import Arm, Creative, Offer
 from offers.snapshot import mandate as read_mandate
 
@@ -48,8 +47,8 @@ def change(request: SignedInRequest, offer: str, name: str) -> HttpResponse:
         content = form.content()
         if content == arm.content:
             form.add_error(None, "This is what is live already.")
-        elif answer := _proposed(request, form, Item("arm", arm.key, content)):
-            return answer
+        elif proposal := propose_from(request, form, kind="arm", key=arm.key, items=[Item("arm", arm.key, content)]):
+            return submitted(request, proposal)
     live = engine()
     return render(
         request,
@@ -75,11 +74,11 @@ def act(request: SignedInRequest, offer: str, name: str, action: str) -> HttpRes
         raise Http404(f"There is nothing to {action} here.")
     named, wanted = _named(arm), ACTIONS[action]
     title = f"{wanted.label} {', '.join(named.values())}"[:200]
-    form = ArmProposalForm(request.POST or None, initial={"change_title": title})
+    form = ProposalForm(request.POST or None, initial={"change_title": title})
     if request.method == "POST" and form.is_valid():
         content = None if action == "retire" else {**arm.content, "paused": action == "pause"}
-        if answer := _proposed(request, form, Item("arm", arm.key, content)):
-            return answer
+        if proposal := propose_from(request, form, kind="arm", key=arm.key, items=[Item("arm", arm.key, content)]):
+            return submitted(request, proposal)
     return render(
         request,
         "arms/act.html",
@@ -109,28 +108,10 @@ def new(request: SignedInRequest) -> HttpResponse:
         content = {
             "title": creative.title, "offer": creative.offer, "creative": creative.key, **form.prior_content()
         }  # fmt: skip
-        if answer := _proposed(request, form, Item("arm", creative.key, content)):
-            return answer
+        items = [Item("arm", creative.key, content)]
+        if proposal := propose_from(request, form, kind="arm", key=creative.key, items=items):
+            return submitted(request, proposal)
     return render(request, "arms/new.html", {"form": form, "any": bool(creatives)})
-
-
-def _proposed(request: SignedInRequest, form: ArmProposalForm, item: Item) -> HttpResponse | None:
-    """The way to the submitted proposal; None where the domain refused it, which the form then says."""
-    try:
-        change = propose(
-            kind="arm",
-            key=item.key,
-            title=form.cleaned_data["change_title"],
-            rationale=form.cleaned_data["rationale"],
-            items=[item],
-            author=request.user,
-            now=timezone.now(),
-        )
-    except InvalidContent as refusal:
-        form.refused(refusal)
-        return None
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
 
 
 def _named(arm: Arm) -> dict[str, str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 
 from console.access import SignedInRequest, allowed
 from console.catalogue import offer_defaults, offer_items
 from console.catalogue.offer_forms import PRIOR_STRENGTH, ArmForm, CreativeForm, TextForm, key_of
 from console.catalogue.surfaces import surface
 from console.paging import paged
-from console.views.offer_edit import SUBMITTED, proposed
+from console.proposing import propose_from, submitted
 from offers import roles
 from offers.catalog import Item
 from offers.models import Arm, Creative, Offer
@@ -66,10 +65,9 @@ def edit(request: SignedInRequest, key: str, name: str | None = None) -> HttpRes
         if not items:
             form.add_error(None, "This is what is live already.")
         else:
-            change = proposed(request, form, kind="creative", key=items[0].key, items=items)
+            change = propose_from(request, form, kind="creative", key=items[0].key, items=items)
             if change:
-                messages.success(request, SUBMITTED)
-                return redirect("review", change_id=change.pk)
+                return submitted(request, change)
     wordings = [{"form": text, "surface": surface(text.channel, text.as_typed())} for text in texts]
     return render(
         request,

@@ -20,6 +20,7 @@ from decisioning.features.footprint import Footprint
 from decisioning.features.freshness import GroupFreshness
 from decisioning.models import ApiKey, Job, ModelVersion, Outcome, RewardWork
 from decisioning.models import Posterior as Checkpoint
+from decisioning.streams import configured
 from offers import roles
 
 SLOW_LEARNER = 10.0  # seconds that an outcome may wait before the page says so
@@ -27,6 +28,20 @@ SLOW_LEARNER = 10.0  # seconds that an outcome may wait before the page says so
 
 @allowed("see:health")
 def index(request: SignedInRequest) -> HttpResponse:
+    return _page(request, {})
+
+
+@allowed("see:health")
+def streams(request: SignedInRequest) -> HttpResponse:
+    """How far the consumers of signals are behind: what the page asks for once it stands, because a broker may take
+    some seconds to say that it does not answer; or the whole page with it."""
+    found = {"streams": configured.backlogs(timezone.now())}
+    if request.htmx:
+        return render(request, "operations/streams.html", found)
+    return _page(request, found)
+
+
+def _page(request: SignedInRequest, more: dict[str, Any]) -> HttpResponse:
     now = timezone.now()
     hour = activity.newest(now - timedelta(hours=1))
     learning = _learning()
@@ -61,6 +76,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             },
             "jobs": [_job(job) for job in Job.objects.all()[:10]],
             "keys": ApiKey.objects.order_by("channel", "prefix"),
+            **more,
         },
     )
 

@@ -6,25 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import messages
-from django.forms import Form
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from console.access import SignedInRequest, allowed
 from console.catalogue import offer_items
 from console.catalogue.offer_forms import OfferForm, TermsForm, TextForm, key_of
 from console.catalogue.surfaces import SURFACES, surface
-from console.forms import ProposalForm
-from console.proposing import propose
+from console.proposing import propose_from, submitted
 from offers import roles
-from offers.catalog import InvalidContent, Item
+from offers.catalog import Item
 from offers.models import ChangeRequest, Creative, Offer
 from offers.types import CHANNELS
-
-SUBMITTED = "Submitted. Somebody else must approve it before it is live."
 
 
 @allowed("propose:offer")
@@ -41,7 +35,7 @@ def edit(request: SignedInRequest, key: str) -> HttpResponse:
     if posted is not None and "submit" in posted:
         change = _change(request, form, texts, creative)
         if change:
-            return _submitted(request, change)
+            return submitted(request, change)
     return render(
         request,
         "offers/edit.html",
@@ -70,11 +64,11 @@ def duplicate(request: SignedInRequest, key: str) -> HttpResponse:
         why = form.cleaned_data["rationale"]
         if left_behind:
             why = f"{why}\nRules on {source.title} alone, which do not cover the copy: {'; '.join(left_behind)}."
-        change = proposed(
+        change = propose_from(
             request, form, kind="offer", key=key_of(content["title"]), items=offer_items.copy(source, content), why=why
         )
         if change:
-            return _submitted(request, change)
+            return submitted(request, change)
     creatives = Creative.objects.filter(offer=key, live=True)
     return render(
         request,
@@ -93,40 +87,10 @@ def terms(request: SignedInRequest, key: str) -> HttpResponse:
         if content == found.content:
             form.add_error(None, "This is what is live already.")
         else:
-            change = proposed(request, form, kind="offer", key=key, items=[Item("offer", key, content)])
+            change = propose_from(request, form, kind="offer", key=key, items=[Item("offer", key, content)])
             if change:
-                return _submitted(request, change)
+                return submitted(request, change)
     return render(request, "offers/terms.html", {"offer": found, "form": form})
-
-
-def proposed(
-    request: SignedInRequest, form: ProposalForm, *, kind: str, key: str, items: Sequence[Item], why: str | None = None
-) -> ChangeRequest | None:
-    """The submitted proposal; None where the catalogue refuses it, and the form then says why."""
-    given = form.cleaned_data
-    try:
-        return propose(
-            kind=kind, key=key, title=given["change_title"], items=items, author=request.user, now=timezone.now(),
-            rationale=given["rationale"] if why is None else why.strip(),
-        )  # fmt: skip
-    except InvalidContent as refused:
-        show(form, refused)
-        return None
-
-
-def show(form: Form, refused: InvalidContent) -> None:
-    """Each fault beside the field that it names, or above the form."""
-    for fault in refused.faults:
-        name = fault.path.rpartition("/")[2]
-        if name in form.fields:
-            form.add_error(name, fault.message)
-        else:
-            form.add_error(None, f"{fault.path}: {fault.message}")
-
-
-def _submitted(request: SignedInRequest, change: ChangeRequest) -> HttpResponse:
-    messages.success(request, SUBMITTED)
-    return redirect("review", change_id=change.pk)
 
 
 def _channels(form: OfferForm) -> list[str]:
@@ -156,7 +120,7 @@ def _change(
     if not items:
         form.add_error(None, "This is what is live already.")
         return None
-    return proposed(request, form, kind="offer", key=form.offer.key, items=items)
+    return propose_from(request, form, kind="offer", key=form.offer.key, items=items)
 
 
 def _items(offer: Offer, content: dict[str, Any], texts: Sequence[TextForm], creative: Creative | None) -> list[Item]:

@@ -19,7 +19,7 @@ from console.catalogue import offer_items
 from console.catalogue.offer_draft import CHECK, MOST_MESSAGES, PRODUCT, STEPS, WORDS, WORTH, Draft, Message, Wizard
 from console.catalogue.offer_forms import key_of
 from console.catalogue.surfaces import surface
-from console.proposing import propose
+from console.proposing import propose, submitted
 from console.whole_number import whole_number
 from console.wording import facts as fact_rows
 from offers import roles, storable
@@ -108,8 +108,7 @@ def _submit(request: SignedInRequest, draft: Draft) -> HttpResponse:
     except InvalidContent as refused:
         return _page(request, draft, CHECK, refused.faults)
     draft.forget(request.session)
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
+    return submitted(request, change)
 
 
 def _propose(request: SignedInRequest, wizard: Wizard, when: Mapping[str, Any] | None) -> ChangeRequest:

@@ -21,7 +21,7 @@ from console.catalogue.offer_status import STATUSES
 from console.catalogue.surfaces import surface
 from console.engine import engine
 from console.paging import paged
-from console.proposing import propose
+from console.proposing import newest_changes, propose, submitted
 from console.reach import Reached, reached
 from console.wording import channels, facts, terms
 from decisioning import activity, runtime
@@ -188,8 +188,7 @@ def chosen(request: SignedInRequest) -> HttpResponse:
         nothing = "No arm of these is " + ("running." if paused else "paused.")
         messages.error(request, nothing if keys else "Tick the offers first.")
         return redirect("offers")
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
+    return submitted(request, change)
 
 
 def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> ChangeRequest | None:
@@ -262,7 +261,7 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
             "arms": _arms(found, arms, recent),
             "rate_scale": scale_of([(row.low, row.mean, row.high) for row in arms]),
             **_creatives(key, offer.content["channels"], request.GET.get("creative", "")),
-            "changes": _changes(key),
+            "changes": newest_changes(key, "offer", "arm"),
             "may_propose": offer.live and roles.may(request.user, "propose:offer"),
             "may_set_terms": offer.live and roles.may(request.user, "propose:terms"),
         },
@@ -313,17 +312,3 @@ def _creatives(offer: str, used: list[str], wanted: str) -> dict[str, Any]:
     texts = shown.content["texts"]
     surfaces = [surface(channel, texts[channel]) for channel in CHANNELS if channel in used and channel in texts]
     return {"creatives": tabs, "creative": {"name": shown.title, "surfaces": surfaces}}
-
-
-def _changes(key: str) -> list[dict[str, Any]]:
-    rows = ChangeRequest.objects.filter(key=key).select_related("author").order_by("-id")[:5]
-    return [
-        {
-            "title": row.title,
-            "href": reverse("review", args=[row.pk]),
-            "status": row.status,
-            "at": row.submitted_at or row.created_at,
-            "author": row.author.get_username(),
-        }
-        for row in rows
-    ]

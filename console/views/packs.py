@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -17,10 +16,10 @@ from console.access import SignedInRequest, allowed
 from console.compliance import pack_forms, pack_words
 from console.compliance.pack_forms import PackForm
 from console.compliance.pack_place import PlaceForm
-from console.proposing import propose
+from console.proposing import propose_from, submitted
 from console.views.rules import open_changes
 from offers import packs, roles, snapshot
-from offers.catalog import InvalidContent, Item
+from offers.catalog import Item
 from offers.models import ChangeRequest
 from offers.types import Pack
 
@@ -144,8 +143,7 @@ def _edit(request: SignedInRequest, key: str, content: Mapping[str, Any]) -> Htt
     if posted is not None and all([form.is_valid(), *(one.is_valid() for one in lists.values())]):
         change = _propose(request, key, form, {**form.content(), **pack_forms.rows(lists)}, _live())
         if change:
-            messages.success(request, "Submitted. Another compliance officer must approve it before it is live.")
-            return redirect("review", change_id=change.pk)
+            return submitted(request, change, "Another compliance officer")
     named = [(pack_forms.LIST_TITLES[name], formset) for name, formset in lists.items()]
     return render(
         request,
@@ -167,12 +165,4 @@ def _propose(
     if packs.read(key, content) == (packs.read(key, live["pack"][key]) if key in live.get("pack", {}) else None):
         form.add_error(None, "This is what is live already.")
         return None
-    try:
-        return propose(
-            kind="pack", key=key, title=form.cleaned_data["change_title"], items=[Item("pack", key, content)],
-            rationale=form.cleaned_data["rationale"], author=request.user, now=timezone.now(),
-        )  # fmt: skip
-    except InvalidContent as refused:
-        for fault in refused.faults:
-            form.add_error(None, f"{fault.path}: {fault.message}")
-        return None
+    return propose_from(request, form, kind="pack", key=key, items=[Item("pack", key, content)])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 
 from console.access import SignedInRequest, allowed
 from console.catalogue.offer_forms import PlacementForm
 from console.paging import paged
-from console.views.offer_edit import SUBMITTED, proposed
+from console.proposing import propose_from, submitted
 from offers import roles
 from offers.catalog import Item
 from offers.models import Arm, Offer, Placement, Product
@@ -74,10 +73,9 @@ def edit(request: SignedInRequest, key: str) -> HttpResponse:
         if content == found.content:
             form.add_error(None, "This is what is live already.")
         else:
-            change = proposed(request, form, kind="placement", key=key, items=[Item("placement", key, content)])
+            change = propose_from(request, form, kind="placement", key=key, items=[Item("placement", key, content)])
             if change:
-                messages.success(request, SUBMITTED)
-                return redirect("review", change_id=change.pk)
+                return submitted(request, change)
     arms = Arm.objects.filter(live=True).order_by("key").values_list("key", "title")[:MOST_ARMS]
     return render(request, "placements/edit.html", {"placement": found, "form": form, "arms": arms})
 

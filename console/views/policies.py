@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.shortcuts import get_object_or_404, render
 
 from console.access import SignedInRequest, allowed
-from console.proposing import propose
+from console.proposing import propose_from, submitted
 from console.studio.rule_forms import ContactPolicyForm, RankingForm, initial
 from console.views.rules import open_changes
 from console.wording import side_by_side
 from offers import roles
-from offers.catalog import InvalidContent, Item
+from offers.catalog import Item
 from offers.models import CatalogueItem, ChangeRequest, ContactPolicy, RankingPolicy
 
 Form = ContactPolicyForm | RankingForm
@@ -63,8 +61,7 @@ def _edit(request: SignedInRequest, kind: str, row: CatalogueItem, made: type[Fo
     if request.method == "POST" and form.is_valid():
         change = _propose(request, kind, row, form)
         if change:
-            messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-            return redirect("review", change_id=change.pk)
+            return submitted(request, change)
     return render(request, "policies/edit.html", {"form": form, "row": row, "kind": kind})
 
 
@@ -79,12 +76,4 @@ def _propose(request: SignedInRequest, kind: str, row: CatalogueItem, form: Form
     if content == row.content:
         form.add_error(None, "This is what is live already.")
         return None
-    try:
-        return propose(
-            kind=kind, key=row.key, title=form.cleaned_data["change_title"], items=[Item(kind, row.key, content)],
-            rationale=form.cleaned_data["rationale"], author=request.user, now=timezone.now(),
-        )  # fmt: skip
-    except InvalidContent as refused:
-        for fault in refused.faults:
-            form.add_error(None, f"{fault.path}: {fault.message}")
-        return None
+    return propose_from(request, form, kind=kind, key=row.key, items=[Item(kind, row.key, content)])

@@ -20,7 +20,7 @@ from console import differences
 from console.access import SignedInRequest, allowed
 from console.forms import CatalogueFileForm
 from console.paging import paged
-from console.proposing import propose
+from console.proposing import propose, submitted
 from decisioning import activity
 from offers import files, roles, snapshot
 from offers.catalog import InvalidContent
@@ -158,8 +158,7 @@ def roll_back(request: SignedInRequest, number: int) -> HttpResponse:
     except InvalidContent as refused:
         messages.error(request, f"Nothing was proposed: {refused.faults[0].path}: {refused.faults[0].message}.")
         return redirect("release", number=number)
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
+    return submitted(request, change)
 
 
 @allowed("see:releases")
@@ -198,5 +197,4 @@ def upload(request: SignedInRequest) -> HttpResponse:
         rest = f" And {more} more." if more else ""
         messages.error(request, f"Nothing was proposed: {first.path}: {first.message}.{rest}")
         return _list(request, form)
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
+    return submitted(request, change)

@@ -17,7 +17,7 @@ from django.utils.text import slugify
 from django_htmx.http import HttpResponseClientRedirect
 
 from console.access import SignedInRequest, allowed
-from console.proposing import propose
+from console.proposing import propose, show_faults
 from console.studio import condition_form, studio
 from console.studio.condition_form import Tree
 from console.studio.rule_forms import BoostForm, RuleForm, initial, tests_of
@@ -192,8 +192,7 @@ def _propose(request: SignedInRequest, writing: Writing) -> ChangeRequest | None
     try:
         return _drafted(request, writing, key, title, content)
     except InvalidContent as refused:
-        for fault in refused.faults:
-            form.add_error(None, fault.message)
+        show_faults(form, refused)
         return None
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from console.access import SignedInRequest, allowed
 from console.evidence_view import comparison, expected_rows, verdict_words
-from console.proposing import propose
+from console.proposing import propose, submitted
 from console.studio.what_if_form import WhatIfForm
 from fairness import thresholds
 from fairness.preview import Preview, preview
@@ -126,5 +126,4 @@ def save(request: SignedInRequest) -> HttpResponse:
     except InvalidContent as refused:
         messages.error(request, f"Nothing was proposed: {refused}.")
         return back
-    messages.success(request, "Submitted. Somebody else must approve it before it is live.")
-    return redirect("review", change_id=change.pk)
+    return submitted(request, change)

@@ -92,11 +92,6 @@ def resolve(group: str, statements: Iterable[Statement], moment: datetime) -> di
     return found
 
 
-def true_since(resolved: Mapping[str, Resolved]) -> datetime | None:
-    """How old the group is: as old as the oldest value taken, so that one fresh value hides no stale one."""
-    return min((value.occurred_at for value in resolved.values()), default=None)
-
-
 def _latest_of_each(statements: Iterable[Statement]) -> list[Statement]:
     latest: dict[str, Statement] = {}
     for statement in statements:

@@ -91,7 +91,7 @@ def test_a_fallback_is_shown_as_such_and_gets_no_share(marketer: Client) -> None
 
 def test_retiring_a_placements_fallback_is_refused_with_the_placement(marketer: Client) -> None:
     page = marketer.post(reverse("arm_act", args=["all-cards", "c0", "retire"]), {"change_title": "Away"})
-    assert "There is no arm all-cards/c0" in page.content.decode()
+    assert "there is no arm all-cards/c0" in page.content.decode()
 
 
 def test_a_retired_arm_keeps_its_page(marketer: Client) -> None:

@@ -43,7 +43,7 @@ NO_PAGE = frozenset(
         "causes_find",
         "decision_explanation_pdf", "decision_explanation_json", "decision_letter_pdf", "request_take", "request_close",
         "request_refuse",
-        "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws",
+        "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws", "health_streams",
         "individuals_check", "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
         "validation_begin", "validation_write", "validation_countersign",
         "alternatives_waive", "alternatives_progress", "alternatives_run",
