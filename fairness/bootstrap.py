@@ -3,7 +3,7 @@ since they are not independent; seeded, so that the same data give the same inte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from fairness.intervals import Interval
 
 Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Of sums (b, k), giving (b,), NaN where it is undefined."""
 
 DRAWS: Final = 1_000
 SEED: Final = 20_261_122
+METHOD: Final = f"customer-cluster bootstrap, {DRAWS:,} draws, seed {SEED}, 95 %"
 _CELLS: Final = 5_000_000  # weights drawn at once
 
 
@@ -25,25 +28,27 @@ def sums_by_customer(customers: NDArray[np.int64], rows: Floats) -> Floats:
     return np.column_stack(columns)
 
 
-def interval(
-    clusters: Floats, statistic: Callable[[Floats], Floats], *, draws: int = DRAWS, seed: int = SEED
-) -> Interval | None:
-    """The 95 % percentile interval of a statistic of sums.
+def intervals(
+    clusters: Floats, statistics: Sequence[Statistic], *, draws: int = DRAWS, seed: int = SEED
+) -> list[Interval | None]:
+    """The 95 % percentile intervals of statistics of sums, all of the same draws.
 
-    `clusters` (c, k) has a row a customer; `statistic` takes sums (b, k) and gives (b,), NaN where it is undefined.
-    None where it is undefined in more than one draw of twenty, or there are fewer than two customers.
+    `clusters` (c, k) has a row a customer. None where a statistic is undefined in more than one draw of twenty, or
+    there are fewer than two customers.
     """
     if len(clusters) < 2:
-        return None
+        return [None] * len(statistics)
     random = np.random.default_rng(seed)
     at_once = max(1, _CELLS // len(clusters))
-    found = np.concatenate(
-        [
-            statistic(_drawn(random, clusters, min(at_once, draws - start))) for start in range(0, draws, at_once)
-        ]
+    sums = np.concatenate(
+        [_drawn(random, clusters, min(at_once, draws - start)) for start in range(0, draws, at_once)]
     )  # fmt: skip
+    return [_percentiles(statistic(sums)) for statistic in statistics]
+
+
+def _percentiles(found: Floats) -> Interval | None:
     known = found[np.isfinite(found)]
-    if len(known) < 0.95 * draws:
+    if len(known) < 0.95 * len(found):
         return None
     low, high = np.quantile(known, [0.025, 0.975]).tolist()
     return Interval(low, high)
@@ -87,8 +92,23 @@ def theil(sums: Floats) -> Floats:
     return np.asarray(np.where((mean > 0) & (people > 0), index, np.nan), dtype=np.float64)
 
 
+def moments(values: Floats, group: NDArray[np.bool_]) -> Floats:
+    """Rows (n, 6): one, the value and its square, of the group, then of everybody else."""
+    columns = [np.ones(len(values)), values, values**2]
+    return np.column_stack([np.where(side, column, 0.0) for side in (group, ~group) for column in columns])
+
+
+def standardised_difference(sums: Floats) -> Floats:
+    """Of means, group minus reference, over the deviation of both together, of `moments` sums (b, 6)."""
+    people, total, squares = (sums[:, at] + sums[:, at + 3] for at in range(3))
+    mean = _divided(total, people)
+    spread = np.sqrt(np.maximum(_divided(squares, people) - mean**2, 0.0))
+    gap = _divided(sums[:, 1], sums[:, 0]) - _divided(sums[:, 4], sums[:, 3])
+    return _divided(gap, spread)
+
+
 def ratio(sums: Floats) -> Floats:
-    """Of two columns, such as outcomes over expectations, or agreement over people."""
+    """Of two columns, such as outcomes over expectations."""
     return _divided(sums[:, 0], sums[:, 1])
 
 

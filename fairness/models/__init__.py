@@ -25,6 +25,7 @@ from fairness.models.governance import (
     ModelValidation,
     ReviewTrigger,
 )
+from fairness.models.scores import MonthFigure
 from fairness.models.vault import ProtectedAttribute
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ModelMeasurement",
     "ModelRecord",
     "ModelValidation",
+    "MonthFigure",
     "ProtectedAttribute",
     "ProxyStrength",
     "ReviewTrigger",

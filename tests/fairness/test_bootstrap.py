@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fairness import bootstrap, metrics
+from fairness import bootstrap, metrics, score_metrics
 from fairness.counts import ConfusionCounts
 
 
@@ -28,7 +28,7 @@ def test_intervals_cover_the_truth_in_93_to_97_of_100_simulations() -> None:
         truth, covered = float(statistic(big)[0]), 0
         for run in range(runs):
             clusters = bootstrap.sums_by_customer(*_rows(random, 200))
-            found = bootstrap.interval(clusters, statistic, draws=400, seed=run)
+            (found,) = bootstrap.intervals(clusters, [statistic], draws=400, seed=run)
             assert found is not None
             covered += found.low <= truth <= found.high
         assert 0.93 <= covered / runs <= 0.97, covered / runs
@@ -45,6 +45,16 @@ def test_the_statistics_of_sums_are_the_metrics_of_counts() -> None:
 def test_the_same_data_give_the_same_interval_and_too_little_gives_none() -> None:
     random = np.random.default_rng(4)
     clusters = random.random((200, 2)) + 0.5
-    assert bootstrap.interval(clusters, bootstrap.ratio) == bootstrap.interval(clusters, bootstrap.ratio)
-    assert bootstrap.interval(clusters[:1], bootstrap.ratio) is None
-    assert bootstrap.interval(clusters * [1, 0], bootstrap.ratio) is None
+    (found,) = bootstrap.intervals(clusters, [bootstrap.ratio])
+    assert found is not None
+    assert bootstrap.intervals(clusters, [bootstrap.ratio, bootstrap.ratio]) == [found, found]
+    assert bootstrap.intervals(clusters[:1], [bootstrap.ratio]) == [None]
+    assert bootstrap.intervals(clusters * [1, 0], [bootstrap.ratio]) == [None]
+
+
+def test_the_difference_of_means_from_sums_is_that_of_the_values() -> None:
+    random = np.random.default_rng(5)
+    values, group = random.normal(0.3, 0.1, 500), random.random(500) < 0.3
+    sums = bootstrap.moments(values, group).sum(axis=0, keepdims=True)
+    expected = score_metrics.standardised_mean_difference(values, group, ~group)
+    assert bootstrap.standardised_difference(sums)[0] == pytest.approx(expected, abs=1e-9)

@@ -1,0 +1,167 @@
+"""The night's answers about a month's scores and outcomes, kept in place of the last ones with all that each number can
+be derived from again; groups of a few people are left out before anything is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Final
+
+import numpy as np
+from django.db import transaction
+
+from fairness import dataset, small_groups
+from fairness.counts import comparisons
+from fairness.cube import lines, rollup
+from fairness.dataset import Groupings
+from fairness.models import MonthFigure
+from fairness.scores import comparison, month
+from fairness.scores.comparison import Figure, Scored, Seen
+from fairness.scores.found import Found
+from fairness.scores.month import Mask, Month
+from fairness.thresholds import Bands
+from offers import audit as trail
+from offers import canonical
+
+Kind = MonthFigure.Kind
+VERSION: Final = "scores 1"
+MOST_OFFERS: Final = 200
+"""Offers that are looked at one by one: those that most people were given. Each takes some draws of its customers."""
+
+
+def audit(of: date, now: datetime) -> int:
+    """Everything about one month; how many answers were kept."""
+    bands = lines.in_force(lines.last_day(of))
+    held = month.read(of)
+    groupings = dataset.groupings(held.customers, rollup.as_of(of, now), bands.age_bands)
+    found = {Kind.SCORES: list(of_scores(held, groupings, bands))}
+    return keep(of, found, now)
+
+
+def keep(of: date, found: Mapping[Kind, Sequence[Found]], now: datetime) -> int:
+    """In place of what was kept of the month and of these kinds."""
+    rows = [_row(of, kind, one, now) for kind, answers in found.items() for one in answers]
+    with transaction.atomic():
+        MonthFigure.objects.filter(month=of, kind__in=list(found)).delete()
+        MonthFigure.objects.bulk_create(rows, batch_size=500)
+        digest = hashlib.sha256("".join(row.query_hash for row in rows).encode()).hexdigest()
+        trail.record(
+            actor="candor", action="fairness.scored", subject=f"scores of {of:%B %Y}",
+            detail={"answers": len(rows), "sha256": digest}, now=now,
+        )  # fmt: skip
+    return len(rows)
+
+
+def _row(of: date, kind: Kind, one: Found, now: datetime) -> MonthFigure:
+    row = MonthFigure(
+        month=of, kind=kind, offer=one.offer, attribute=one.attribute, group=one.group, reference=one.reference,
+        people=one.people, content=dict(one.content), version=VERSION, computed_at=now,
+    )  # fmt: skip
+    row.query_hash = query_hash(row)
+    return row
+
+
+def query_hash(row: MonthFigure) -> str:
+    """Of all that was asked and found."""
+    names = ("kind", "offer", "attribute", "group", "reference", "people", "content", "version")
+    told = {"month": row.month.isoformat(), **{name: getattr(row, name) for name in names}}
+    return hashlib.sha256(canonical.dumps(told)).hexdigest()
+
+
+# --- Scores and outcomes of every group against its reference -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A comparison to be made: its rows are masks over `scored` and over `seen`."""
+
+    offer: str
+    attribute: str
+    group: str
+    reference: str
+    people: int
+    figures: tuple[Figure, ...]
+    deciles: list[dict[str, Any]]
+
+
+def of_scores(held: Month, groupings: Groupings, bands: Bands) -> Iterator[Found]:
+    """Each offer that enough people were given, and any offer, under each attribute; all are judged together."""
+    pairs = [pair for offer, places in _subjects(held) for pair in _of_offer(held, offer, places, groupings, bands)]
+    judged = iter(comparison.judge([one for pair in pairs for one in pair.figures], bands))
+    smallest = small_groups.smallest(bands)
+    for pair in pairs:
+        figures = [_shown(next(judged), smallest) for _ in pair.figures]
+        content = {"figures": figures, "deciles": pair.deciles, "methods": dict(comparison.METHODS)}
+        yield Found(pair.offer, pair.attribute, pair.group, pair.reference, pair.people, content)
+
+
+def _subjects(held: Month) -> Iterator[tuple[str, list[int]]]:
+    """Any offer, and the offers that most people were given, with their places."""
+    given = held.chosen.sum(axis=0)
+    order = [place for place in np.argsort(-given, kind="stable").tolist() if given[place]]
+    yield rollup.ANY, list(range(len(held.offers)))
+    yield from ((held.offers[place], [place]) for place in order[:MOST_OFFERS])
+
+
+def _of_offer(held: Month, offer: str, places: list[int], groupings: Groupings, bands: Bands) -> Iterator[_Pair]:
+    competed = (~np.isnan(held.score[:, places])).any(axis=1)
+    if not competed.any():
+        return
+    scored, seen = _scored(held, places, competed), _seen(held, places)
+    for attribute, grouping in groupings.items():
+        among = grouping.among(competed)
+        for pair in comparisons(attribute, among.table(scored.chosen), None, bands.references):
+            if small_groups.few(pair.group.total, pair.reference.total, bands):
+                continue
+            group, reference = pair.group.group, pair.reference.group
+            sides = among.holds(group), among.holds(reference)
+            rows = grouping.holds(group)[seen.person], grouping.holds(reference)[seen.person]
+            yield _Pair(
+                offer, attribute, group, reference, int(min(pair.group.total, pair.reference.total)),
+                tuple(comparison.figures(scored, seen, sides, rows)), comparison.deciles(scored, sides),
+            )  # fmt: skip
+
+
+def _scored(held: Month, places: list[int], competed: Mask) -> Scored:
+    """Of several offers, the best score, and whether any was given."""
+    return Scored(
+        np.nanmax(held.score[competed][:, places], axis=1), held.chosen[competed][:, places].any(axis=1),
+        held.bands[competed], held.visits[competed],
+    )  # fmt: skip
+
+
+def _seen(held: Month, places: list[int]) -> Seen:
+    """A row for each offer that somebody saw. The cut of an offer is the score from which on as many people stand as
+    were given it: who would have it, were the score alone to choose."""
+    person, column = np.nonzero(~np.isnan(held.predicted[:, places]))
+    cuts = np.array([_cut(held, place) for place in places])
+    predicted = held.predicted[:, places][person, column]
+    return Seen(person, predicted, predicted >= cuts[column], held.accepted[:, places][person, column])
+
+
+def _cut(held: Month, place: int) -> float:
+    scores = held.score[:, place][~np.isnan(held.score[:, place])]
+    if not len(scores):
+        return np.inf
+    given = min(1.0, held.chosen[:, place].sum() / len(scores))
+    return float(np.quantile(scores, 1 - given, method="higher"))
+
+
+def _shown(one: Figure, smallest: int) -> dict[str, Any]:
+    """As JSON, without the numbers of a few people; bands of a few are one."""
+    if min(one.people, one.reference_people) < smallest:
+        return {"metric": one.metric, "verdict": comparison.Verdict.TOO_LITTLE_DATA.value}
+    if "bands" in one.counts:
+        one = replace(one, counts={**one.counts, "bands": _merged(one.counts["bands"], smallest)})
+    return one.to_json()
+
+
+def _merged(rows: list[list[Any]], smallest: int) -> list[list[Any]]:
+    few = [row for row in rows if min(row[1], row[3]) < smallest]
+    kept = [row for row in rows if row not in few]
+    if not few:
+        return kept
+    others = [sum(row[at] for row in few) for at in range(1, 5)]
+    return [*kept, ["other bands", *others]] if min(others[0], others[2]) >= smallest else kept

@@ -1,0 +1,1 @@
+"""Tests of what a month's scores and outcomes say of groups."""
