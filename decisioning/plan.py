@@ -17,7 +17,7 @@ from decisioning.bandit.ranking import RankingWeights
 from decisioning.draws import arm_counter
 from decisioning.propensity.scoring import Prepared, PropensityModel
 from offers.conditions.evaluate import FailuresEvaluator, RulesEvaluator, compile_conditions, compile_failures
-from offers.types import Boost, ContextTerm, Mandate, Offer, Release, Rule
+from offers.types import PRESCREENED, Boost, ContextTerm, Mandate, Offer, Release, Rule
 
 Indices = NDArray[np.intp]
 Scopes = Mapping[tuple[str, str], tuple[int, ...]]  # positions of the offers that a scope and a target cover
@@ -151,6 +151,7 @@ def _scopes(release: Release, offers: Sequence[str]) -> Scopes:
     return {
         ("all", ""): tuple(range(len(offers))),
         **{scope: tuple(covered) for scope, covered in products.items()},
+        (PRESCREENED, ""): tuple(index for index, key in enumerate(offers) if key in release.prescreened),
         **{("offer", key): (index,) for index, key in enumerate(offers)},
     }
 

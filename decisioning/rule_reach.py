@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from decisioning.sample import Sample
 from offers.conditions.grammar import Clause, Combination, Condition, clauses
 from offers.conditions.vectorise import evaluate_many
-from offers.types import Release, Rule
+from offers.types import PRESCREENED, Release, Rule
 
 Mask = NDArray[np.bool_]
 MOST_COMPARED: Final = 200
@@ -111,6 +111,8 @@ def _beside(rule: Rule, release: Release, sample: Sample) -> _Beside:
     def covered(one: Rule) -> frozenset[str]:
         if one.scope == "all":
             return everything
+        if one.scope == PRESCREENED:
+            return release.prescreened
         return frozenset(by_product.get(one.target, ())) if one.scope == "product" else everything & {one.target}
 
     mine = covered(rule)

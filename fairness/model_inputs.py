@@ -8,7 +8,7 @@ from datetime import date
 
 from decisioning import runtime
 from decisioning.propensity.encoding import Encoder
-from offers import lawfulness, purposes
+from offers import lawfulness, prescreening, purposes
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
 from offers.lawfulness import Reading
@@ -56,5 +56,5 @@ def faults(encoder: Encoder, path: str, release: Release, on: date) -> Iterator[
     )
     invited = [key for key in sorted(ranked) if release.offers[key].legal_basis not in purposes.LAWFUL]
     for name in names if invited else ():
-        if name in ATTRIBUTES and ATTRIBUTES[name].purpose == purposes.REPORT:
+        if name in ATTRIBUTES and ATTRIBUTES[name].purpose == prescreening.REPORT:
             yield purposes.Misuse("model", "", invited[0], name, f"inputs/{name}").fault

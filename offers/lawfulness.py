@@ -112,9 +112,6 @@ def _said(ruling: Ruling, reading: Reading, release: Release) -> str:
         return "may not be used"
     if ruling.uses and reading.use not in ruling.uses:
         return f"may be used by {', '.join(ruling.uses)} alone"
-    if ruling.ruling == "elderly_test":
-        # Fails closed: fairness.elderly holds the test, and no model records yet that it passed.
-        return "may be used only under a test that it never counts against age, which nothing has passed"
     if ruling.ruling == "firm_offer":
         invited = [key for key in sorted(reading.offers) if release.offers[key].legal_basis not in purposes.LAWFUL]
         return f"may serve a firm offer or an account review alone, and not {invited[0]}" if invited else ""

@@ -76,6 +76,10 @@ OPTIONAL: Final[dict[str, Any]] = {
     }),
     "notices": _list(_closed({"template": _NAME, "version": _TITLE, "text": _WORDS, "citation": _TITLE, "url": _URL})),
     "proxies": _list({"enum": list(PROXIES)}),
+    "prescreening": _closed({
+        "under_21": {"enum": [packs.EXCLUDED, packs.ALLOWED]},
+        "honour_days": {"type": "integer", "minimum": 1, "maximum": 366}, "citation": _TITLE, "url": _URL,
+    }),
     "rulings": _list(_closed(
         {"attributes": {**_list({"enum": sorted(ATTRIBUTES)}, 200), "minItems": 1},
          "ruling": {"enum": list(packs.RULINGS)}, "reason": _WORDS, "citation": _TITLE, "url": _URL},

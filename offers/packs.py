@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from offers.models import Release as ReleaseRow
-from offers.types import AgeBand, Bands, Citation, Monitors, Notice, Pack, Release, Ruling
+from offers.types import AgeBand, Bands, Citation, Monitors, Notice, Pack, Prescreening, Release, Ruling
 
 SHIPPED: Final = Path(__file__).parent / "shipped_packs"
 STRICT: Final = "strict-default"
@@ -26,7 +26,8 @@ PERMISSIONS: Final = ("allowed", "flagged", "forbidden")  # of a mitigation, the
 LDA: Final = ("waivable", "required")
 NO_PAUSE: Final = "none"
 PAUSES: Final = (NO_PAUSE, "arm", "model")
-RULINGS: Final = ("allowed", "elderly_test", "firm_offer", "prohibited")
+EXCLUDED, ALLOWED = "excluded", "allowed"  # people under 21, of prescreened offers; the strictest first
+RULINGS: Final = ("allowed", "firm_offer", "prohibited")
 
 STRICTER_ABOVE: Final = frozenset(
     {"fail_ratio", "watch_ratio", "significance", "smallest_cell", "power", "calibration_watch", "calibration_fail",
@@ -66,8 +67,13 @@ def read(key: str, content: Mapping[str, Any]) -> Pack:
             for one in content.get("rulings", ())
         ),
         monitors=_monitors(content["monitors"]),
+        prescreening=_prescreening(content.get("prescreening") or shipped()[STRICT]["prescreening"]),
         citations=tuple(Citation(**one) for one in content["citations"]),
     )
+
+
+def _prescreening(content: Mapping[str, Any]) -> Prescreening:
+    return Prescreening(content["under_21"], content["honour_days"], _citation(content))
 
 
 def _monitors(content: Mapping[str, Any]) -> Monitors:
@@ -175,8 +181,15 @@ def strictest(packs: Sequence[Pack]) -> Pack:
             min(pack.monitors.days_to_settle for pack in packs),
             _union(pack.monitors.pauses for pack in packs),
         ),
+        prescreening=_strictest_prescreening([pack.prescreening for pack in packs]),
         citations=_once(citation for pack in packs for citation in pack.citations),
     )
+
+
+def _strictest_prescreening(stated: Sequence[Prescreening]) -> Prescreening:
+    under_21 = min((one.under_21 for one in stated), key=(EXCLUDED, ALLOWED).index)
+    longest = max(stated, key=lambda one: one.honour_days)
+    return Prescreening(under_21, longest.honour_days, longest.citation)
 
 
 def _strictest_bands(stated: Sequence[Bands]) -> Bands:

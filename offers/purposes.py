@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from offers.catalog import InvalidContent
-from offers.conditions.grammar import Condition, Fault, attributes_of
+from offers.conditions.grammar import Fault
+from offers.prescreening import REPORT, reports
 from offers.register import attribute
 from offers.snapshot import Content, read
 from offers.types import Release
 
 LAWFUL: Final = frozenset({"firm_offer", "account_review"})
-REPORT: Final = "prescreen_firm_offer"
 CITATION: Final = "15 USC 1681b(a)(3)(A), 1681b(c)(1)(B)"
 
 
@@ -61,11 +61,6 @@ def competing(release: Release) -> frozenset[str]:
     """The offers with an arm that is ranked: neither paused nor a placement's fallback."""
     fallbacks = {placement.fallback for placement in release.placements.values()}
     return frozenset(arm.offer for key, arm in release.arms.items() if key not in fallbacks and not arm.paused)
-
-
-def reports(when: Condition) -> list[str]:
-    """The attributes from a consumer report that a condition reads."""
-    return sorted(name for name in attributes_of(when) if attribute(name).purpose == REPORT)
 
 
 def checked(number: int, content: Content) -> Release:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from offers import canonical, mandates, packs
+from offers import canonical, mandates, packs, prescreening
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.grammar import Fault, parse
 from offers.models import KINDS
@@ -81,22 +81,30 @@ def read(number: int, content: Content) -> Release:
     if faults:
         raise InvalidContent(faults)
     model = next(((key, value["sha256"]) for key, value in content["model"].items()), None)
+    offers = {key: _offer(key, value) for key, value in sorted(content["offer"].items())}
+    rules = {key: _rule(key, value) for key, value in sorted(content["rule"].items())}
+    boosts = {key: _boost(key, value) for key, value in sorted(content["boost"].items())}
+    ranking = _ranking(content["ranking"])
+    prescreened = prescreening.prescreened(offers.values(), rules.values(), boosts.values(), ranking)
+    if prescreened:
+        rules |= {rule.key: rule for rule in prescreening.rules(content)}
     return Release(
         number=number,
         content_hash=content_hash(content),
-        offers={key: _offer(key, value) for key, value in sorted(content["offer"].items())},
+        offers=offers,
         creatives={key: _creative(key, value) for key, value in sorted(content["creative"].items())},
         arms={key: _arm(key, value) for key, value in sorted(content["arm"].items())},
-        rules={key: _rule(key, value) for key, value in sorted(content["rule"].items())},
-        boosts={key: _boost(key, value) for key, value in sorted(content["boost"].items())},
+        rules=rules,
+        boosts=boosts,
         placements={
             key: Placement(key, value["title"], value["fallback"])
             for key, value in sorted(content["placement"].items())
         },
         contact_policy=_contact_policy(content["contact_policy"]),
-        ranking=_ranking(content["ranking"]),
+        ranking=ranking,
         model=model,
         packs={key: packs.read(key, value) for key, value in sorted(content.get("pack", {}).items())},
+        prescreened=prescreened,
     )
 
 

@@ -10,7 +10,9 @@ from typing import Final, Literal
 from offers.conditions.grammar import Condition
 
 CHANNELS = ("mobile_app", "web", "email", "sms", "push", "branch", "call_centre", "direct_mail")
-Scope = Literal["all", "product", "offer"]
+PRESCREENED: Final = "prescreened"
+Scope = Literal["all", "product", "offer", "prescreened"]
+"""What a rule covers; the last is of the law's rules alone, see offers/prescreening.py."""
 Fact = float | str | None
 STALE_AFTER: Final = timedelta(days=90)  # a pack that nobody verified for longer is shown as stale
 
@@ -183,9 +185,12 @@ class Release:
     ranking: Ranking
     model: tuple[str, str] | None
     packs: Mapping[str, Pack] = field(default_factory=dict)
+    prescreened: frozenset[str] = frozenset()  # the firm offers that rest on a consumer report
 
     def covers(self, rule: Rule | Boost, offer: str) -> bool:
         """Whether a rule or boost applies to an offer."""
+        if rule.scope == PRESCREENED:
+            return offer in self.prescreened
         return rule.scope == "all" or rule.target == (offer if rule.scope == "offer" else self.offers[offer].product)
 
 
@@ -262,11 +267,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a pack says about attributes of the register: whether they may be used at all, only under a test, or for a
-    firm offer of credit alone; `uses` limits an allowed one to some uses (empty: all that the register allows)."""
+    """What a pack says about attributes of the register: whether they may be used at all, or for a firm offer of credit
+    alone; `uses` limits an allowed one to some uses (empty: all that the register allows)."""
 
     attributes: tuple[str, ...]
-    ruling: str  # "allowed", "firm_offer", "elderly_test" or "prohibited"
+    ruling: str  # "allowed", "firm_offer" or "prohibited"
     uses: tuple[str, ...]
     reason: str
     citation: Citation
@@ -281,6 +286,16 @@ class Monitors:
     owner: str  # a role
     days_to_settle: int
     pauses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prescreening:
+    """What a pack says of firm offers that rest on a consumer report: whether people under 21 are "excluded" or
+    "allowed", and for how many days after a list was pulled the offer is honoured and its criteria stay as they are."""
+
+    under_21: str
+    honour_days: int
+    citation: Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +325,7 @@ class Pack:
     proxies: frozenset[str]
     rulings: tuple[Ruling, ...]
     monitors: Monitors
+    prescreening: Prescreening
     citations: tuple[Citation, ...]
 
     def in_force(self, on: date) -> bool:

@@ -23,6 +23,7 @@ _DEFAULT: Final = Bands()
 _LINE = "line_"  # before the name of a line of Bands
 _MONTHS = "months_"  # before a kind of record
 _MONITORS: Final = ("red_periods", "owner", "days_to_settle", "pause")
+_PRESCREENING: Final = ("under_21", "honour_days", "prescreening_citation", "prescreening_url")
 _USES: Final = ("rule", "model", "arm", "boost")
 _PERMISSIONS: Final = (
     ("forbidden", "forbidden"), ("flagged", "with a second signature"), ("allowed", "allowed"),
@@ -69,6 +70,10 @@ class PackForm(ProposalForm):
         label=pack_words.MITIGATIONS[packs.GROUP_AWARE], choices=_PERMISSIONS,
         help_text="Always forbidden where Americans live.",
     )  # fmt: skip
+    under_21 = forms.ChoiceField(label="People under 21", choices=list(pack_words.UNDER_21.items()))
+    honour_days = forms.IntegerField(label="Days that an offer is honoured", min_value=1, max_value=366)
+    prescreening_citation = forms.CharField(label="Law on prescreening", max_length=200)
+    prescreening_url = forms.URLField(label="Its address", assume_scheme="https")
     red_periods = forms.IntegerField(label="Drift alert after red months in a row", min_value=1, max_value=12)
     owner = forms.ChoiceField(label="Finding belongs to", choices=list(ROLES.items()))
     days_to_settle = forms.IntegerField(label="Days to settle it", min_value=1, max_value=365)
@@ -110,6 +115,7 @@ class PackForm(ProposalForm):
             "Lines of the audits": tuple(_LINE + name for name in pack_words.LINES),
             "Groups and figures": ("references", "age_bands", "proxies", "metrics"),
             "Before anything goes live": ("lda", "reweighing", "group_aware_decision_time"),
+            "Firm offers from a consumer report": _PRESCREENING,
             "When a line is crossed": _MONITORS,
             "Months that records are kept": tuple(_MONTHS + kind for kind in pack_words.RECORDS),
         }[title])  # fmt: skip
@@ -118,7 +124,7 @@ class PackForm(ProposalForm):
     def sections(self) -> list[tuple[str, list[BoundField]]]:
         titles = (
             "Where and when", "Lines of the audits", "Groups and figures", "Before anything goes live",
-            "When a line is crossed", "Months that records are kept",
+            "Firm offers from a consumer report", "When a line is crossed", "Months that records are kept",
         )  # fmt: skip
         return [(title, self.section(title)) for title in titles]
 
@@ -138,6 +144,12 @@ class PackForm(ProposalForm):
             "mitigations": {method: given[method] for method in pack_words.MITIGATIONS},
             "lda": given["lda"],
             "proxies": given["proxies"],
+            "prescreening": {
+                "under_21": given["under_21"],
+                "honour_days": given["honour_days"],
+                "citation": given["prescreening_citation"],
+                "url": given["prescreening_url"],
+            },
             "retention": {kind: given[_MONTHS + kind] for kind in pack_words.RECORDS if given[_MONTHS + kind]},
             "monitors": {name: given[name] for name in _MONITORS},
         }
@@ -263,6 +275,10 @@ def initial(pack: Pack) -> dict[str, Any]:
         **pack.mitigations,
         **{_LINE + one.name: getattr(pack.bands, one.name) for one in fields(Bands) if one.name in packs.LINES},
         **{_MONTHS + kind: months for kind, months in pack.retention.items()},
+        "under_21": pack.prescreening.under_21,
+        "honour_days": pack.prescreening.honour_days,
+        "prescreening_citation": pack.prescreening.citation.text,
+        "prescreening_url": pack.prescreening.citation.url,
         **{name: getattr(pack.monitors, name) for name in _MONITORS if name != "pause"},
         "pause": next(iter(pack.monitors.pauses), packs.NO_PAUSE),
     }

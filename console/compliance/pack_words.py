@@ -65,9 +65,9 @@ _PERMISSIONS: Final[Mapping[str, str]] = {
     "forbidden": "forbidden", "flagged": "with a second signature", "allowed": "allowed",
 }  # fmt: skip
 RULINGS: Final[Mapping[str, str]] = {
-    "allowed": "allowed", "elderly_test": "only where it never counts against age",
-    "firm_offer": "for firm offers only", "prohibited": "not allowed",
+    "allowed": "allowed", "firm_offer": "for firm offers only", "prohibited": "not allowed",
 }  # fmt: skip
+UNDER_21: Final[Mapping[str, str]] = {"excluded": "are chosen for none", "allowed": "may be chosen"}
 REPORTED: Final = "Figures that are reported for this place"
 PAUSES: Final[Mapping[str, str]] = {"none": "nothing", "arm": "the arm that causes it", "model": "the model"}
 
@@ -87,6 +87,12 @@ def sections(pack: Pack) -> dict[str, list[Line]]:
         "Where and when": list(_place(pack)),
         "Lines of the audits": list(_lines(pack)),
         "Before anything goes live": list(_gates(pack)),
+        "Firm offers from a consumer report": [
+            Line(
+                "People under 21, or of unknown age", UNDER_21[pack.prescreening.under_21], pack.prescreening.citation
+            ),
+            Line("Days that an offer is honoured", str(pack.prescreening.honour_days), pack.prescreening.citation),
+        ],
         "When a line is crossed": list(_monitors(pack)),
         "Attributes": [Line(_attributes(one), _ruling(one), one.citation) for one in pack.rulings],
         "Notices to customers": [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,7 +16,7 @@ from console.paging import paged
 from console.studio import studio
 from decisioning import rule_reach
 from decisioning.sample import sample
-from offers import golden, roles
+from offers import golden, prescreening, roles
 from offers.catalog import requirement
 from offers.conditions.describe import clause_lines, sentence
 from offers.conditions.grammar import parse
@@ -102,6 +102,9 @@ def _refuses(keys: Iterable[str]) -> dict[str, float]:
 
 @allowed("see:rules")
 def detail(request: SignedInRequest, key: str) -> HttpResponse:
+    law = prescreening.pack_of(key)
+    if law:  # a rule that a pack adds is explained by the pack
+        return redirect("pack", key=law)
     rule = get_object_or_404(EligibilityRule, key=key)
     when = parse(rule.content["when"])
     changes = ChangeRequest.objects.filter(kind="rule", key=key).select_related("author").order_by("-id")[:10]

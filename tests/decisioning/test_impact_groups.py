@@ -145,7 +145,8 @@ def test_a_funnel_adds_up_and_agrees_with_the_decisions() -> None:
         assert step.left == left
         assert step.alone <= found.people - found.left
     assert found.left == left
-    assert [step.name for step in found.steps] == ["NO_CONSENT", "age-21", "score-670", "solvent", "CAPPED"]
+    rules = ["age-21", "score-670", "solvent", "_under-21-strict-default"]
+    assert [step.name for step in found.steps] == ["NO_CONSENT", *rules, "CAPPED"]
     assert found.steps[0].ended == 30
     assert found.first + sum(count for _, count in found.rivals) == found.left
     reach = impact.reach(snapshot.apply(snapshot.EMPTY, _items()), now)

@@ -10,7 +10,8 @@ import pytest
 from decisioning.propensity.encoding import Column, Encoder
 from fairness import model_inputs
 from offers import packs, snapshot
-from offers.catalog import Item
+from offers.catalog import Item, faults_of
+from offers.register import ATTRIBUTES, PROTECTED, Attribute
 from tests import catalogue
 
 TODAY = date(2026, 11, 22)
@@ -64,9 +65,38 @@ def test_what_a_pack_rules_out_no_model_reads(ruling: str, uses: list[str]) -> N
     assert "A law" in message
 
 
-def test_age_waits_for_a_test_that_nobody_has_passed() -> None:
-    """T-LEG-04: a ruling that asks for the elderly test lets no model through by itself."""
-    said = {"attributes": ["tenure_months"], "ruling": "elderly_test", "uses": [], "reason": "A test.",
-            "citation": "12 CFR 1002.6(b)(2)", "url": "https://law.example/1"}  # fmt: skip
-    (message,) = faults("tenure_months", rulings=[said])
-    assert "1002.6" in message
+AGE = "12 CFR 1002.6(b)(2)"
+AGES = [spelling for entry in PROTECTED if AGE in entry.citation for spelling in (entry.name, *entry.aliases)]
+FLAGS = [declared for declared in ATTRIBUTES.values() if declared.basis_class == "age_special"]
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_no_score_reads_an_age_whatever_a_pack_allows(age: str) -> None:
+    """T-LEG-04: age is an input of nothing, so no elderly applicant's age can count against her; a pack cannot say
+    otherwise, as it may only name what the register holds."""
+    (message,) = faults(age)
+    assert AGE in message
+    said = {
+        "attributes": [age],
+        "ruling": "allowed",
+        "reason": "A test.",
+        "citation": AGE,
+        "url": "https://law.example",
+    }
+    pack = {**packs.shipped()["us-federal-from-2026-07"], "rulings": [said]}
+    assert [fault.path for fault in faults_of(Item("pack", "us", pack))] == ["/pack/us/rulings/0/attributes/0"]
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=[declared.name for declared in FLAGS])
+def test_a_legal_flag_of_age_is_for_rules_alone_and_a_pack_cannot_widen_that(flag: Attribute) -> None:
+    """T-LEG-04."""
+    said = {"attributes": [flag.name], "ruling": "allowed", "uses": [], "reason": "A test.", "citation": "A law",
+            "url": "https://law.example/1"}  # fmt: skip
+    assert flag.uses == {"rule"}
+    (message,) = faults(flag.name, rulings=[said])
+    assert "not by models" in message
+
+
+def test_there_is_a_flag_of_age_and_it_splits_far_below_62() -> None:
+    """T-LEG-04: 21 is the one age that the register knows of; nothing tells 62 from 61."""
+    assert [flag.name for flag in FLAGS] == ["is_21_or_over"]
