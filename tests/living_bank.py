@@ -210,7 +210,10 @@ def audit_made_up_months() -> None:
 
 def _counted(month: date, now: datetime, share: float) -> None:
     """Rows of the cube, over all, on one channel and in one credit band; `share` of the Islands are eligible."""
-    people = {"gender": {"female": 900, "male": 1000}, "region": {"Islands": 400, "Metro": 1500}}
+    people = {
+        "gender": {"female": 900, "male": 1000}, "region": {"Islands": 400, "Metro": 1500},
+        "age_band": {"62 and over": 500, "25 to 61": 1400},
+    }  # fmt: skip
     for offer in ("", "family:travel", "student", "travel-plus"):
         for channel, segment in (("", ""), ("mobile_app", ""), ("", "670_739")):
             for attribute, groups in people.items():

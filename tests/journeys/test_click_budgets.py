@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from fairness.governance.examiner import verify
@@ -129,3 +130,64 @@ def test_an_examiner_pack_takes_three_clicks(site: Site, page: Page) -> None:
         made.click()
     assert verify.main(str(download.value.path())) == 0
     assert 0 < clicks.count <= 3
+
+
+def test_whether_a_card_is_fair_by_age_this_month_takes_two_clicks(site: Site, page: Page) -> None:
+    """The verdict, and the ratio with its interval, lead the page."""
+    sign_in(page, site.bank, roles.COMPLIANCE)
+    clicks = Clicks(page)
+    go(page, "Fairness")
+    page.locator("table.heat tr", has=page.get_by_role("rowheader", name="Travel plus", exact=True)).locator(
+        'td[data-label="Age band"] a'
+    ).click()
+    month = timezone.now().strftime("%B %Y")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Travel plus by age band, {month}")
+    verdict = (
+        r"^(Fair|Not fair|To be watched) at “.+”: 62 and over to 25 to 61, impact ratio \d\.\d+ \(\d\.\d+ to \d\.\d+\)"
+    )
+    expect(page.locator(".head p")).to_contain_text(re.compile(verdict))
+    assert 0 < clicks.count <= 2
+
+
+def test_why_a_gap_appeared_takes_four_clicks(site: Site, page: Page) -> None:
+    """The stage at which it is lost, then the rule that loses most of it."""
+    sign_in(page, site.bank, roles.COMPLIANCE)
+    clicks = Clicks(page)
+    go(page, "Fairness")
+    page.get_by_role("region", name="What fails").get_by_role(
+        "link", name="Travel plus: Islands to Metro"
+    ).first.click()
+    expect(page.locator(".head p")).to_contain_text("Most of it is lost at “eligible”.")
+    page.get_by_role("link", name="Why: the causes").click()
+    rules = page.get_by_role("region", name="Rules", exact=True)
+    expect(rules.locator("tbody th").first).to_contain_text(re.compile(r"\d+\s% of what is lost"))
+    assert 0 < clicks.count <= 4
+
+
+def test_why_a_card_was_not_offered_takes_three_clicks(site: Site, page: Page) -> None:
+    """Asked by somebody on the telephone who has the customer's number and the card's name."""
+    sign_in(page, site.bank, roles.RISK_AUTHOR)
+    clicks = Clicks(page)
+    customer = site.bank.customers[0]
+    page.get_by_label("Search").fill(customer)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Why not a card?").click()
+    page.get_by_label("Card", exact=True).fill("travel-plus")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile(f"^Why {customer} is (not )?offered Travel plus$")
+    )
+    expect(page.locator(".head p")).to_contain_text(re.compile("Travel plus (would not be shown now, because|is what)"))
+    assert 0 < clicks.count <= 3
+
+
+def test_a_decision_is_proved_in_two_clicks(site: Site, page: Page) -> None:
+    """It was decided again before anybody asked; the whole hash of the record stands beside the verdict."""
+    sign_in(page, site.bank, roles.AUDITOR)
+    clicks = Clicks(page)
+    go(page, "Decisions")
+    page.locator("main tbody th a").first.click()
+    proof = page.get_by_role("region", name="Replay")
+    expect(proof).to_contain_text("byte for byte")
+    expect(proof).to_contain_text(re.compile("[0-9a-f]{64}"))
+    assert 0 < clicks.count <= 2
