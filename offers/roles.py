@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib.auth.models import AnonymousUser, User
 
 MARKETING_AUTHOR, MARKETING_LEAD = "marketing_author", "marketing_lead"
@@ -53,6 +55,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "grant": frozenset({COMPLIANCE, OPERATOR}),
     "stop": _RISK | {COMPLIANCE, OPERATOR},
     "resume": frozenset({RISK_APPROVER, COMPLIANCE}),
+    # What a firm offer's list is pulled by stands frozen from then on: a restriction, so one person may.
+    "pull:list": frozenset({RISK_APPROVER, COMPLIANCE}),
+    "hold:records": frozenset({COMPLIANCE}),  # a legal hold; another officer ends it
     "see:offers": _EVERYBODY,
     "see:rules": _EVERYBODY,
     "see:arms": _EVERYBODY,
@@ -85,6 +90,12 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     # Compliance checks what became of the bank's data, and so does not put it in itself.
     "replay:dead_letters": _RISK | {OPERATOR},
 }
+# Roles that nobody holds together: who audits does nothing that is audited, who validates models develops none. The
+# database holds the same pairs (offers/migrations/0010_roles_apart.py).
+APART: frozenset[frozenset[str]] = frozenset(
+    {frozenset({AUDITOR, other}) for other in _EVERYBODY - {AUDITOR}}
+    | {frozenset({MODEL_RISK, developer}) for developer in _RISK}
+)
 # Why an action is kept from the others, where the title of the role does not say it; a refusal gives it.
 REASONS: dict[str, str] = {
     **dict.fromkeys(
@@ -105,6 +116,21 @@ class NotAllowed(PermissionError):
         words = action.replace(":", " ").replace("_", " ")
         super().__init__(f"{person} may not {words}: that takes a {wanted.lower()}{reason}")
         self.action = action
+
+
+class RolesApart(PermissionError):
+    """Nobody holds both of these roles."""
+
+    def __init__(self, person: str, pair: frozenset[str]) -> None:
+        one, other = sorted(ROLES[role].lower() for role in pair)
+        super().__init__(f"{person} cannot be {one} and {other} at once: take one role back first")
+
+
+def require_apart(person: str, held: Iterable[str]) -> None:
+    """Raises RolesApart where `held` contains two roles that one person may not hold together."""
+    for pair in sorted(APART, key=sorted):
+        if pair <= set(held):
+            raise RolesApart(person, pair)
 
 
 def roles_of(person: Person) -> frozenset[str]:

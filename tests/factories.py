@@ -213,7 +213,7 @@ def approve_content(items: Sequence[Item] | None = None, *, now: datetime = NOW)
     change = propose(chosen, author=author, now=now)
     if evidence.compute(change, now).verdict == "fail":
         justify(change, make_user(roles.COMPLIANCE, "officer"), "A test needs this release.", now=now)
-    checker.groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])
+    checker.groups.add(Group.objects.get_or_create(name=roles.COMPLIANCE)[0])
     return approve(change, checker, now=now)
 
 

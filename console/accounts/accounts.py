@@ -71,11 +71,12 @@ def new_password(person: User, *, by: str, now: datetime) -> str:
 
 
 def grant(person: User, role: str, *, by: str, now: datetime) -> bool:
-    """Whether it is new. In force from the person's next page on. Raises UnknownRole or OwnRole."""
+    """Whether it is new. In force from the person's next page on. Raises UnknownRole, OwnRole or RolesApart."""
     _require_known(role)
     _require_other(person, by, "gives themselves a role")
     if person.groups.filter(name=role).exists():
         return False
+    roles.require_apart(person.get_username(), [role, *person.groups.values_list("name", flat=True)])
     person.groups.add(Group.objects.get_or_create(name=role)[0])
     audit.record(actor=by, action="user.role_granted", subject=f"user {person}", detail={"role": role}, now=now)
     return True
@@ -92,13 +93,14 @@ def revoke(person: User, role: str, *, by: str, now: datetime) -> bool:
 
 
 def hold_exactly(person: User, wanted: Iterable[str], *, by: str, now: datetime) -> None:
-    """Grant and revoke until the person holds these roles; what is no role of ours is passed over."""
+    """Revoke and grant until the person holds these roles; what is no role of ours is passed over. Raises
+    RolesApart."""
     known = frozenset(wanted) & frozenset(ROLES)
     held = roles.roles_of(person)
-    for role in sorted(known - held):
-        grant(person, role, by=by, now=now)
     for role in sorted(held - known):
         revoke(person, role, by=by, now=now)
+    for role in sorted(known - held):
+        grant(person, role, by=by, now=now)
 
 
 def close(person: User, *, by: str, now: datetime) -> None:

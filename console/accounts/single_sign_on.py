@@ -69,7 +69,7 @@ def finish(request: HttpRequest) -> Mapping[str, Any]:
 def person_of(claims: Mapping[str, Any], now: datetime) -> User:
     """The person with these claims, made when they first come, holding exactly the roles that the claims say.
 
-    Raises NameTaken, or NotVouchedFor where the account is closed or the claims name nobody.
+    Raises NameTaken, RolesApart, or NotVouchedFor where the account is closed or the claims name nobody.
     """
     with transaction.atomic():
         known = Account.objects.select_related("user").filter(issuer=settings.OIDC_ISSUER, subject=claims["sub"])

@@ -36,8 +36,8 @@ def held(name: str) -> frozenset[str]:
 
 
 def test_a_person_is_made_with_roles_and_a_password_to_be_replaced(client: Client) -> None:
-    said = person("rene", "--role", "risk_author", "--role", "auditor", "--first-name", "René")
-    assert held("rene") == {roles.RISK_AUTHOR, roles.AUDITOR}
+    said = person("rene", "--role", "risk_author", "--role", "marketing_lead", "--first-name", "René")
+    assert held("rene") == {roles.RISK_AUTHOR, roles.MARKETING_LEAD}
     password = said.splitlines()[0].rpartition(" ")[2]
     client.post(reverse("sign_in"), {"username": "rene", "password": password})
     assert client.get(reverse("rules")).headers["Location"] == reverse("your_password")
@@ -54,6 +54,18 @@ def test_roles_are_granted_and_revoked_once() -> None:
     assert "granted auditor" in person("ravi", "--role", "auditor", "--revoke", "risk_approver")
     assert held("ravi") == {roles.AUDITOR}
     assert person("ravi", "--role", "auditor", "--revoke", "risk_approver") == "nothing to change\n"
+
+
+def test_roles_that_are_kept_apart_are_refused_in_words() -> None:
+    """T-GOV-13: developing and validating, auditing and anything else."""
+    bank.person("mona", roles.MODEL_RISK)
+    with pytest.raises(CommandError, match="model risk manager and risk author at once"):
+        person("mona", "--role", "risk_author")
+    bank.person("adam", roles.AUDITOR)
+    with pytest.raises(CommandError, match="auditor and operator at once"):
+        person("adam", "--role", "operator")
+    assert (held("mona"), held("adam")) == ({roles.MODEL_RISK}, {roles.AUDITOR})
+    assert "granted operator" in person("adam", "--role", "operator", "--revoke", "auditor")
 
 
 def test_nobody_grants_to_themselves_but_anybody_may_be_relieved_by_themselves() -> None:

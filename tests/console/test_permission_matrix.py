@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 # `scheduled` is approved for later; `broken` is in review, and a first person has broken the glass.
 STATES: Final = ("draft", "submitted", "broken", "scheduled", "approved", "rejected", "withdrawn")
 IN_REVIEW: Final = frozenset({"submitted", "broken"})
-AUTHOR, NOBODY, FIRST = "author", "nobody", "first"  # the author holds every role, so that only authorship refuses them
+# The author holds every role that one person may hold, so that hardly anything but authorship refuses them.
+AUTHOR, NOBODY, FIRST = "author", "nobody", "first"
+AUTHORS: Final = frozenset(roles.ROLES) - {roles.AUDITOR, roles.MODEL_RISK}
 PEOPLE: Final = (*roles.ROLES, AUTHOR, NOBODY)
 STALE: Final = "0" * 64
 SAID: Final = {gate.NotBroken}  # refused although the person may act at all: a message on the page, no 403
@@ -72,7 +74,7 @@ class Step:
 
     def refusal(self, person: str, state: str) -> type[Exception] | None:
         """What the domain raises, None where it does the step."""
-        held = frozenset(roles.ROLES) if person == AUTHOR else frozenset({person}) & frozenset(roles.ROLES)
+        held = AUTHORS if person == AUTHOR else frozenset({person}) & frozenset(roles.ROLES)
         may = all(roles.PERMISSIONS[action] & held for action in (self.action, self.also) if action)
         if self.first and not (person == AUTHOR if self.authors else roles.PERMISSIONS[self.action] & held):
             return roles.NotAllowed
@@ -206,7 +208,7 @@ def _make() -> Bank:
     people = {role: factories.make_user(role, role) for role in roles.ROLES}
     people[AUTHOR] = factories.make_user(roles.RISK_APPROVER, AUTHOR + " of it")
     people[NOBODY] = User.objects.create(username=NOBODY)
-    for role in roles.ROLES:
+    for role in AUTHORS:
         people[AUTHOR].groups.add(Group.objects.get(name=role))
     changes = {state: _draft(people[AUTHOR]) for state in STATES}
     checker, signed = people[roles.RISK_APPROVER], {"now": now}

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from pytest_django import DjangoAssertNumQueries
 
@@ -221,8 +221,7 @@ def test_who_developed_a_model_does_not_validate_it(name: str, how: str) -> None
     if how == "named":
         state(name, developer=validator)
     elif how == "by role":
-        validator.groups.add(Group.objects.get_or_create(name=roles.RISK_AUTHOR)[0])
-        state(name, developer_role=roles.RISK_AUTHOR)
+        state(name, developer_role=roles.MODEL_RISK)
     elif how == "proposed it":
         propose([Item("model", name, {"title": name, "sha256": "0" * 64})], author=validator, key="champion")
     else:

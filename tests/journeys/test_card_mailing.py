@@ -62,7 +62,7 @@ def _staff() -> Staff:
     }  # fmt: skip
     people = [factories.make_user(role, name) for name, role in names.items()]
     for officer in people[1:3]:  # who may approve the model, each that of the other
-        officer.groups.add(Group.objects.get_or_create(name=roles.MODEL_RISK)[0])
+        officer.groups.add(Group.objects.get_or_create(name=roles.COMPLIANCE)[0])
     return Staff(*people)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
@@ -69,6 +69,17 @@ def test_the_database_holds_the_rights_of_the_table() -> None:
         for role in holders
     }
     assert held == wanted
+
+
+def test_the_database_keeps_the_same_roles_apart() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT role, other FROM offers_rolesapart")
+        assert {frozenset(pair) for pair in cursor.fetchall()} == roles.APART
+    for one, other in (sorted(pair) for pair in roles.APART):
+        for first, second in ((one, other), (other, one)):
+            person = bank.person(f"{first}-{second}", first)
+            with pytest.raises(IntegrityError, match="kept apart"), transaction.atomic():
+                person.groups.add(Group.objects.get_or_create(name=second)[0])
 
 
 @pytest.mark.parametrize("statement", [APPROVE, REJECT])

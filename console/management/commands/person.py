@@ -51,8 +51,8 @@ class Command(BaseCommand):
             said.append(f"made {name}, password until the first sign-in: {password}")
         elif options["new_password"]:
             said.append(f"password until the next sign-in: {accounts.new_password(person, by=by, now=now)}")
-        said += [f"granted {role}" for role in options["role"] if accounts.grant(person, role, by=by, now=now)]
         said += [f"revoked {role}" for role in options["revoke"] if accounts.revoke(person, role, by=by, now=now)]
+        said += [f"granted {role}" for role in options["role"] if accounts.grant(person, role, by=by, now=now)]
         if options["forget_phone"]:
             said.append(f"removed {accounts.forget_phone(person, by=by, now=now)} second factors")
         if options["close"]:
