@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from console.templatetags.console import amount, percent
+from console.templatetags.console import amount, listed, percent
 from decisioning.models import Job
+from fairness import small_groups
+from fairness.cube import lines
 from fairness.evidence import ANY_OFFER, SCORE, SHOWN, WORST
 from fairness.stage_effects import SHOWN_FIRST, STAGES, STEERING
 from fairness.tasks import evidence_job
-from fairness.thresholds import Verdict
+from fairness.thresholds import DEFAULT, Bands, Verdict
 from offers.models import ChangeRequest, Evidence
 
 _SUBJECTS: Final[Mapping[str, str]] = {
@@ -25,6 +28,13 @@ _VERDICTS: Final[Mapping[str, str]] = {
     Verdict.FAIL: "fair lending fails",
     Verdict.TOO_LITTLE_DATA: "too little is known to judge fair lending",
 }
+_COUNTED: Final = (
+    (Verdict.FAIL, "fails", "fail"), (Verdict.WATCH, "is to be watched", "are to be watched"),
+    (Verdict.UNDEFINED, "is not defined", "are not defined"),
+    (Verdict.TOO_LITTLE_DATA, "has too few people to say", "have too few people to say"),
+    (Verdict.PASS, "passes", "pass"),
+)  # fmt: skip
+_FOLDED: Final = (Verdict.TOO_LITTLE_DATA, Verdict.PASS)  # stand below, one click away
 VISIBLE: Final = 0.0005  # of a logarithm: less is nothing to a reader
 PER: Final = 1_000  # customers, to whom expected responses and value are given
 
@@ -32,8 +42,9 @@ PER: Final = 1_000  # customers, to whom expected responses and value are given
 def shown(row: Evidence) -> dict[str, Any]:
     """The context of reviews/evidence.html. Evidence of before decisions were part of it has none."""
     content = row.content
+    bands = lines.in_force(row.computed_at.date())
     names = {offer["offer"]: offer["name"] for offer in content["reach"]}
-    comparisons = sorted((comparison(one, names) for one in content["parity"]), key=_order)
+    comparisons = sorted((comparison(one, names, bands) for one in content["parity"]), key=_order)
     moved = [offer for offer in content["reach"] if offer["gain"] or offer["lose"] or offer["before"] is None]
     decisions = content.get("decisions")
     return {
@@ -49,22 +60,24 @@ def shown(row: Evidence) -> dict[str, Any]:
         "states": _moved_segments(content["segments"].get("state", [])),
         "decisions": _decisions(decisions) if decisions else None,
         "agreement": content.get("agreement"),
-        "later": [_at_moment(one, names) for one in content.get("later", [])],
+        "later": [_at_moment(one, names, bands) for one in content.get("later", [])],
         "waterfall": waterfall(content.get("waterfall", [])),
-        "shown_parity": [comparison(one, names) for one in content.get("shown_parity", [])],
-        "notable": [one for one in comparisons if one["verdict"] != Verdict.PASS],
+        "shown_parity": [comparison(one, names, bands) for one in content.get("shown_parity", [])],
+        "judged": _judged(comparisons),
+        "notable": [one for one in comparisons if one["verdict"] not in _FOLDED],
+        "unclear": [one for one in comparisons if one["verdict"] == Verdict.TOO_LITTLE_DATA],
         "passing": [one for one in comparisons if one["verdict"] == Verdict.PASS],
         "session_rules": content["session_rules"],
         "methods": content["methods"],
     }
 
 
-def _at_moment(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _at_moment(stored: Mapping[str, Any], names: Mapping[str, str], bands: Bands) -> dict[str, Any]:
     """What starts or ends at a moment to come, who gains and loses by then, and the comparisons that fail."""
     return {
         **stored,
         "at": datetime.fromisoformat(stored["at"]),
-        "fails": sorted((comparison(one, names) for one in stored["fails"]), key=_order),
+        "fails": sorted((comparison(one, names, bands) for one in stored["fails"]), key=_order),
     }
 
 
@@ -170,8 +183,16 @@ def _valued(segments: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["change"] or row["worth"]]
 
 
-def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """One row of reviews/parity.html."""
+def _judged(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    """How many comparisons came out how: "Of 91 comparisons 2 fail, 79 have too few people to say and 10 pass."."""
+    counts = Counter(one["verdict"] for one in comparisons)
+    said = [f"{counts[verdict]} {few if counts[verdict] == 1 else many}" for verdict, few, many in _COUNTED
+            if counts[verdict]]  # fmt: skip
+    return f"Of {len(comparisons)} comparison{'' if len(comparisons) == 1 else 's'} {listed(said)}."
+
+
+def comparison(stored: Mapping[str, Any], names: Mapping[str, str], bands: Bands = DEFAULT) -> dict[str, Any]:
+    """One row of reviews/parity.html; `few` where too few people are in it for its figures to be shown."""
     after, before = stored["after"], stored["before"]
     ends = after["ratio_interval"]
     return {
@@ -185,6 +206,8 @@ def comparison(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
         "low": ends[0] if ends else None,
         "high": ends[1] if ends else None,
         "shortfall": after["shortfall"],
+        "few": small_groups.few(after["total"], after["reference_total"], bands),
+        "counts": [(after["favourable"], after["total"]), (after["reference_favourable"], after["reference_total"])],
         "verdict": stored["verdict"],
         "note": stored["note"],
     }

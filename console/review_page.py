@@ -14,8 +14,9 @@ from console import differences
 from console.evidence_view import computing, shown
 from console.studio import studio
 from fairness import gate
+from fairness.cube import lines
 from fairness.evidence import candidate_content
-from fairness.thresholds import DEFAULT, Verdict
+from fairness.thresholds import Verdict
 from offers import approvals, golden, roles, snapshot
 from offers.catalog import requirement
 from offers.models import ChangeRequest, Evidence, Release
@@ -117,7 +118,7 @@ def effect(change: ChangeRequest, asked: int | None = None) -> dict[str, Any]:
         "waiting": waiting,
         "awaited": waiting or running or (in_review and row is None and not failed),
         "scale": SCALE,
-        "threshold": DEFAULT.fail_ratio,
+        "threshold": lines.in_force(timezone.now().date()).fail_ratio,
     }
 
 

@@ -127,4 +127,28 @@ def test_evidence_of_before_there_were_moments_is_still_shown() -> None:
     change = _proposed()
     row = evidence.compute(change, timezone.now())
     old = {name: value for name, value in row.content.items() if name != "later"}
-    assert evidence_view.shown(Evidence(content=old, verdict=row.verdict, population=row.population))["later"] == []
+    row.content = old
+    assert evidence_view.shown(row)["later"] == []
+
+
+def test_what_fails_stands_open_with_its_counts_and_what_is_too_little_or_passes_is_folded_and_counted() -> None:
+    change = _proposed(400)
+    row = evidence.compute(change, timezone.now())
+    shown = evidence_view.shown(row)
+    counted = [*shown["notable"], *shown["unclear"], *shown["passing"]]
+    assert len(counted) == len(row.content["parity"])
+    assert {one["verdict"] for one in shown["notable"]} <= {"fail", "watch", "undefined"}
+    told = _text(_page(change))
+    assert shown["judged"] in told
+    assert shown["judged"].startswith(f"Of {len(counted)} comparisons")
+    big = next(one for one in counted if not one["few"])
+    part, whole = big["counts"][0]
+    assert f"{part:,} of {whole:,}" in told
+
+
+def test_a_comparison_of_too_few_people_to_be_shown_has_its_verdict_and_no_figure() -> None:
+    change = _proposed(60)
+    row = evidence.compute(change, timezone.now())
+    few = [one for one in evidence_view.shown(row)["unclear"] if one["few"]]
+    assert few
+    assert "too few to be shown" in _page(change)
