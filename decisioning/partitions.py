@@ -7,12 +7,14 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from psycopg import sql
 
+from decisioning.models import Job
 from offers import audit, packs, snapshot
 from offers.models import AuditEvent
 
 TABLES = ("transaction", "signal", "decision", "outcome")
 MONTHS_AHEAD = 2
 ACTOR = "candor"
+BACKFILL = "backfill"  # the kind of job that writes decisions of past months: none is closed while it is at work
 
 
 def ensure(first: date, last: date, tables: tuple[str, ...] = TABLES) -> int:
@@ -25,7 +27,7 @@ def ensure(first: date, last: date, tables: tuple[str, ...] = TABLES) -> int:
 def keep(now: datetime) -> int:
     """The daily task; returns how many partitions it made, sealed or retired."""
     made = ensure(now.date(), _months(now.date(), MONTHS_AHEAD))
-    sealed = sum(seal(name, now) for name in _closed(now))
+    sealed = 0 if _being_filled() else sum(seal(name, now) for name in _closed(now))
     return made + sealed + len(retire(_months(now.date(), -retention_months(now.date())), now))
 
 
@@ -36,10 +38,14 @@ def retention_months(on: date) -> int:
     return max(max(pack.retention.values(), default=0) for pack in (*in_force, packs.strict_default()))
 
 
+def _being_filled() -> bool:
+    return Job.objects.filter(kind=BACKFILL, status=Job.Status.RUNNING).exists()
+
+
 def seal(partition: str, now: datetime) -> bool:
     """Put the digest of a closed decision partition into the audit trail, once."""
     with transaction.atomic():
-        if AuditEvent.objects.filter(action="partition.sealed", subject=partition).exists():
+        if is_sealed(partition):
             return False
         rows, digest = fingerprint(partition)
         audit.record(
@@ -47,6 +53,10 @@ def seal(partition: str, now: datetime) -> bool:
             detail={"rows": rows, "sha256": digest}, now=now,
         )  # fmt: skip
     return True
+
+
+def is_sealed(partition: str) -> bool:
+    return AuditEvent.objects.filter(action="partition.sealed", subject=partition).exists()
 
 
 def fingerprint(partition: str) -> tuple[int, str]:

@@ -69,22 +69,28 @@ def ask(request: Ask, now: datetime) -> Answer:
     token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
     read = online.read(request.customer_id, token, session, now, budgeted=runtime.has_budgets())
     for _ in range(ATTEMPTS):
-        credentials.noticed(read.versions.credentials)
-        engine = runtime.engine(read.versions)
-        if request.placement not in engine.plan.release.placements:
-            raise UnknownPlacement(request.placement)
-        asked = DecisionRequest(
-            read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
-        )
-        if read.lease and not request.dry_run:
-            answer = _again(asked, token, read, engine)
-        else:
-            answer = _decide(asked, request, token, read, engine)
+        answer = answer_on(read, request, now)
         if answer:
             return answer
         # Redis was behind, or somebody was faster: Postgres knows.
         read = replace(online.read_committed(request.customer_id, session, now), spent=read.spent)
     raise Contended(token)  # it is logged, and a bank's own id has no place there
+
+
+def answer_on(read: online.Read, request: Ask, now: datetime) -> Answer | None:
+    """The same on what was read; None where the commit found that this is out of date. Raises UnknownPlacement or
+    NoRelease."""
+    token, session = identity.token(request.customer_id), identity.session_hash(request.session_id)
+    credentials.noticed(read.versions.credentials)
+    engine = runtime.engine(read.versions)
+    if request.placement not in engine.plan.release.placements:
+        raise UnknownPlacement(request.placement)
+    asked = DecisionRequest(
+        read.profile.customer, session, request.channel, request.placement, request.limit, now, request.context
+    )
+    if read.lease and not request.dry_run:
+        return _again(asked, token, read, engine)
+    return _decide(asked, request, token, read, engine)
 
 
 def _decide(

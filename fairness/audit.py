@@ -39,7 +39,7 @@ def audit(now: datetime, *, source: str = DECISIONS) -> list[FairnessAudit]:
     if source != DECISIONS:
         return [_of_history(source, now)]
     record.refresh(now, nightly=True)
-    return [stored for month in record.due() for stored in record.audit(month, now)]
+    return record.audit(record.due(), now)
 
 
 def _of_history(source: str, now: datetime) -> FairnessAudit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -166,30 +167,33 @@ OPEN = (
 )  # fmt: skip
 
 
-def carry(proposal: Proposal) -> ChangeRequest:
+Clock = Callable[[], datetime]
+
+
+def carry(proposal: Proposal, clock: Clock = timezone.now) -> ChangeRequest:
     """Bring a proposal to where it should stand; each stage is a transaction of its own, as it is for people."""
     change = ChangeRequest.objects.filter(title=proposal.title, author__username=proposal.author).first()
     if change is None:
-        change = _draft(proposal)
+        change = _draft(proposal, clock)
     if change.status == Status.DRAFT and proposal.submitted:
         with transaction.atomic():
-            change = approvals.submit(change.pk, author=staff.user(proposal.author), now=timezone.now())
+            change = approvals.submit(change.pk, author=staff.user(proposal.author), now=clock())
     if change.status == Status.SUBMITTED:
-        change = _examine(change, proposal)
+        change = _examine(change, proposal, clock)
     return change
 
 
-def _draft(proposal: Proposal) -> ChangeRequest:
+def _draft(proposal: Proposal, clock: Clock) -> ChangeRequest:
     with transaction.atomic():
         return catalog.draft(
             kind=proposal.kind, key=proposal.key, title=proposal.title, items=proposal.items(),
-            author=staff.user(proposal.author), now=timezone.now(), rationale=proposal.rationale,
+            author=staff.user(proposal.author), now=clock(), rationale=proposal.rationale,
         )  # fmt: skip
 
 
-def _examine(change: ChangeRequest, proposal: Proposal) -> ChangeRequest:
+def _examine(change: ChangeRequest, proposal: Proposal, clock: Clock) -> ChangeRequest:
     """Evidence for every change in review, as the worker computes it; then the second person's answer, if any."""
-    now = timezone.now()
+    now = clock()
     if proposal.checker and proposal.reason:
         with transaction.atomic():
             return approvals.reject(change.pk, checker=staff.user(proposal.checker), reason=proposal.reason, now=now)
@@ -200,10 +204,10 @@ def _examine(change: ChangeRequest, proposal: Proposal) -> ChangeRequest:
         with transaction.atomic():
             approvals.justify(
                 change.pk, officer=staff.user(COMPLIANCE), justification=proposal.justification or PILOT,
-                alternatives=proposal.alternatives or "Not to learn at all.", now=timezone.now(),
+                alternatives=proposal.alternatives or "Not to learn at all.", now=clock(),
             )  # fmt: skip
     gate.approve(
-        change.pk, checker=staff.user(proposal.checker), content_hash=change.content_hash, now=timezone.now(),
+        change.pk, checker=staff.user(proposal.checker), content_hash=change.content_hash, now=clock(),
         comment=proposal.comment, little_data_because=NEW_BANK if gate.unclear(seen) else "",
     )  # fmt: skip
     change.refresh_from_db()

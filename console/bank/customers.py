@@ -22,6 +22,7 @@ from fairness import vault
 from offers.register import GROUPS, LEVELS
 
 _GENDERS = ("male", "female", None)
+AGREED = timedelta(days=260)  # before the opening: consents are older than the first decision
 
 Integers = NDArray[np.int64]
 
@@ -109,7 +110,7 @@ def _consents(chunk: People, part: slice, ids: Integers, opened: datetime) -> di
     levelled = np.flatnonzero(level >= 0)
     size = len(customer) + len(levelled)
     names = np.array(list(CHANNEL_CONSENT))[channel].tolist() + np.array(LEVELS)[level[levelled]].tolist()
-    agreed = moment(opened - timedelta(days=90))
+    agreed = moment(opened - AGREED)
     return {
         "customer_id": np.concatenate([ids[customer], ids[levelled]]),
         "purpose": ["marketing"] * len(customer) + ["personalisation"] * len(levelled), "channel": names,

@@ -1,7 +1,6 @@
 """The demo bank's life so far, through the product's own code: sessions asked, outcomes taken in, learned, retrained.
 
-Decisions carry the time at which they are made, which is now: their ids are UUIDv7 and their table is append-only, so
-nothing here pretends that they were spread over months.
+These decisions carry the time at which they are made, which is now; those of earlier months are made by `past`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID, uuid5
 
 from django.utils import timezone
@@ -36,6 +36,14 @@ class Shown:
     offer: str | None
     arm: str | None
 
+    @classmethod
+    def of(cls, visit: Visit, answer: serve.Answer) -> Self:
+        assert answer.decision_id is not None
+        first = answer.presented.shown[0].choice if answer.presented.shown else None
+        return cls(
+            visit, answer.decision_id, answer.made_at, first.offer if first else None, first.arm if first else None
+        )
+
 
 def live(numbers: range, *, seed: int, customers: int, progress: Callable[[int], None]) -> int:
     """Live through the sessions of these numbers; returns how many decisions were made now. Resumable."""
@@ -54,7 +62,7 @@ def session_id(seed: int, visit: Visit) -> str:
 
 def _block(visits: Sequence[Visit], seed: int) -> int:
     """Signals first, then the questions, then what came of them. What a killed run did is found and not done again."""
-    known = _earlier(visits, seed)
+    known = earlier(visits, seed)
     shown = list(known.values())
     _signal([visit for visit in visits if visit.number not in known], seed)
     for visit in visits:
@@ -68,7 +76,7 @@ def _block(visits: Sequence[Visit], seed: int) -> int:
     return len(shown) - len(known)
 
 
-def _earlier(visits: Sequence[Visit], seed: int) -> dict[int, Shown]:
+def earlier(visits: Sequence[Visit], seed: int) -> dict[int, Shown]:
     """Decisions that these sessions already have."""
     names = {identity.session_hash(session_id(seed, visit)): visit for visit in visits}
     numbers = {people.external_id(visit.customer) for visit in visits}
@@ -96,11 +104,7 @@ def _ask(visit: Visit, seed: int) -> Shown | None:
             )
     except UnknownCustomer:
         return None
-    assert answer.decision_id is not None
-    first = answer.presented.shown[0].choice if answer.presented.shown else None
-    return Shown(
-        visit, answer.decision_id, answer.made_at, first.offer if first else None, first.arm if first else None
-    )
+    return Shown.of(visit, answer)
 
 
 def happened(shown: Shown, arms: ArmTraits) -> Iterable[outcomes.Event]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from console.bank import changes, customers, events, first_night, history, staff
+from console.bank import changes, customers, events, first_night, history, past, staff
 from console.bank.changes import Proposal
 from console.bank.people import CHUNK
 from console.bank.sessions import MOST_VISITORS
@@ -44,6 +44,11 @@ class Plan:
         return min(3_000, max(700, self.customers // 6))
 
     @property
+    def past(self) -> int:
+        """Visits of each month before the bank opened."""
+        return min(800, max(100, self.customers // 25))
+
+    @property
     def later(self) -> int:
         return min(1_000, max(300, self.customers // 14))
 
@@ -60,7 +65,6 @@ def seed(plan: Plan, *, progress: Progress) -> None:
         _first_light(plan, opened, job, progress)
         _load(plan, plan.customers, opened, job, progress)
         _warm(progress)
-        _changes("rules and boosts", changes.GROWTH, progress)
         _live(range(_EARLY, plan.sessions), plan, progress)
         _champion(progress)
         _score(progress)
@@ -84,18 +88,43 @@ def _relaxed() -> Iterator[None]:
 
 
 def _first_light(plan: Plan, opened: datetime, job: Job, progress: Progress) -> None:
-    """People, keys, a first chunk of customers, 24 cards with all their rules: from here on the API can answer."""
+    """People, keys, a first chunk of customers, 24 cards with all their rules: from here on the API can answer. What
+    people agree on is dated before the months that follow; its evidence is of the customers as they are known today."""
+    agreed = past.clock(opened, past.founded(opened))
     progress("people and keys", 0, 1)
-    staff.ensure(timezone.now())
+    staff.ensure(agreed())
     progress("people and keys", 1, 1)
     _load(plan, min(CHUNK, plan.customers), opened, job, progress)
-    _changes("first releases", changes.OPENING, progress)
+    materialise.missing(_first_customers(CHUNK), timezone.now())
+    _changes("first releases", changes.OPENING, progress, agreed)
     learn.run(timezone.now())  # the arms' priors
     if rebuild.is_cold():
         progress("redis", 0, 1)
         rebuild.rebuild()
         progress("redis", 1, 1)
+    _past(plan, opened, progress)
     _live(range(_EARLY), Plan(min(CHUNK, plan.customers), plan.seed), progress)
+
+
+def _past(plan: Plan, opened: datetime, progress: Progress) -> None:
+    """The months before today. With the last of them comes the rule on travel cards: what it does to a group is seen in
+    the trend."""
+    months = past.months(opened)
+    for number, month in enumerate(months):
+        if month == months[-1]:
+            start = datetime.combine(month, time(8, tzinfo=UTC))
+            _changes("rules and boosts", changes.GROWTH, progress, past.clock(opened, start))
+        told = _after(number * plan.past, len(months) * plan.past, progress)
+        past.live(month, seed=plan.seed, visits=plan.past, opened=opened, progress=told)
+
+
+def _after(before: int, total: int, progress: Progress) -> Callable[[int], None]:
+    return lambda done: progress("past months", before + done, total)
+
+
+def _first_customers(count: int) -> list[int]:
+    rows = Customer.objects.filter(source=events.SOURCE).order_by("id").values_list("id", flat=True)
+    return list(rows[:count])
 
 
 def _load(plan: Plan, count: int, opened: datetime, job: Job, progress: Progress) -> None:
@@ -109,17 +138,16 @@ def _load(plan: Plan, count: int, opened: datetime, job: Job, progress: Progress
 
 def _warm(progress: Progress) -> None:
     """Those who come are in Redis before they come; the others follow with their scores."""
-    rows = Customer.objects.filter(source=events.SOURCE).order_by("id").values_list("id", flat=True)[:MOST_VISITORS]
-    ids = list(rows)
+    ids = _first_customers(MOST_VISITORS)
     for start in range(0, len(ids), _WARMED):
         materialise.missing(ids[start : start + _WARMED], timezone.now())
         progress("profiles to redis", min(len(ids), start + _WARMED), len(ids))
 
 
-def _changes(step: str, proposals: Sequence[Proposal], progress: Progress) -> None:
+def _changes(step: str, proposals: Sequence[Proposal], progress: Progress, clock: changes.Clock = timezone.now) -> None:
     for number, proposal in enumerate(proposals):
         progress(step, number, len(proposals))
-        changes.carry(proposal)
+        changes.carry(proposal, clock)
     progress(step, len(proposals), len(proposals))
 
 

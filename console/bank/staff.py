@@ -81,7 +81,9 @@ def read() -> dict[str, Any]:
 def _person(name: str, kept: dict[str, Any], now: datetime) -> dict[str, str]:
     role, first, last = PEOPLE[name]
     entry = next((entry for entry in kept["users"] if entry["username"] == name), None)
-    person, made = User.objects.get_or_create(username=name, defaults={"first_name": first, "last_name": last})
+    person, made = User.objects.get_or_create(
+        username=name, defaults={"first_name": first, "last_name": last, "date_joined": now}
+    )
     if made or entry is None or not person.check_password(entry["password"]):
         entry = {"username": name, "password": secrets.token_urlsafe(12)}
         person.set_password(entry["password"])

@@ -50,16 +50,17 @@ def due() -> list[date]:
     return [row["month"] for row in counted if row["month"] not in audited or audited[row["month"]] < row["at"]]
 
 
-def audit(month: date, now: datetime) -> list[FairnessAudit]:
-    """Audit each stage of a month and store it in place of the month's last audit, whose heads stay.
+def audit(months: Sequence[date], now: datetime) -> list[FairnessAudit]:
+    """Audit each stage of these months and store it in place of each month's last audit, whose heads stay.
 
     Raises AuditFailed where AIF360 gives no answer; nothing is stored then.
     """
-    bands = lines.in_force(lines.last_day(month))
-    judged = judge(month, bands)
-    # Before the transaction: AIF360 takes seconds.
-    checked = list(_checked([result for rows in judged.values() for _, result in rows]))
-    return keep(month, judged, iter(checked), bands, now)
+    bands = {month: lines.in_force(lines.last_day(month)) for month in months}
+    judged = {month: judge(month, bands[month]) for month in months}
+    # Before any transaction, and of all months together: it takes AIF360 seconds to begin.
+    checked = _checked([result for stages in judged.values() for rows in stages.values() for _, result in rows])
+    answers = iter(list(checked))
+    return [head for month in months for head in keep(month, judged[month], answers, bands[month], now)]
 
 
 def judge(month: date, bands: Bands) -> dict[str, list[Judged]]:

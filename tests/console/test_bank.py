@@ -3,7 +3,8 @@
 import json
 import stat
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,23 @@ from django.db import connections
 from django.utils import timezone
 
 from console import demo_access
-from console.bank import catalogue, feed, people, profiles, reconcile, response, seeding, sessions, staff, world
+from console.bank import catalogue, feed, past, people, profiles, reconcile, response, seeding, sessions, staff, world
 from console.bank.people import FAMILIES, REGIONS
 from console.bank.response import ANGLE, ANGLES, FAMILY, Truth
-from decisioning import credentials, identity
+from decisioning import credentials, identity, replay
 from decisioning.api.serializers import Context
+from decisioning.features import skew
 from decisioning.models import (
     Account,
     Consent,
     Customer,
     FeatureRow,
     FeatureVector,
+    Job,
     ModelVersion,
     Outcome,
     SessionLease,
+    SkewCheck,
     Transaction,
 )
 from decisioning.models import Decision as DecisionRow
@@ -194,7 +198,7 @@ def _counts() -> dict[str, int]:
 
 @pytest.mark.usefixtures("live_db")
 def test_a_killed_seeding_goes_on_and_a_complete_one_adds_nothing(var: Path) -> None:
-    for stop_at in (("first releases", 2), ("sessions", 260), ("model", 1)):
+    for stop_at in (("first releases", 2), ("past months", 260), ("sessions", 260), ("model", 1)):
         with pytest.raises(Killed):
             _seed(stop_at)
     assert not demo_access.seeded()
@@ -202,7 +206,8 @@ def test_a_killed_seeding_goes_on_and_a_complete_one_adds_nothing(var: Path) -> 
     complete = _counts()
     plan = seeding.Plan(300, 7)
     assert complete["Customer"] == 300
-    assert complete["SessionLease"] == complete["Decision"] == plan.sessions + plan.later
+    earlier = _the_months_before_are_real_decisions(plan)
+    assert complete["SessionLease"] == complete["Decision"] == plan.sessions + plan.later + earlier
     assert complete["Release"] == 10
     statuses = Counter(ChangeRequest.objects.values_list("status", flat=True))
     assert statuses == {"approved": 10, "submitted": 2, "rejected": 1, "draft": 1}
@@ -216,6 +221,32 @@ def test_a_killed_seeding_goes_on_and_a_complete_one_adds_nothing(var: Path) -> 
     _the_export_of_the_day_keeps_what_is_told_fresh()
     with pytest.raises(seeding.AnotherSeed):
         seeding.seed(seeding.Plan(300, 8), progress=lambda *_: None)
+
+
+def _the_months_before_are_real_decisions(plan: seeding.Plan) -> int:
+    """T-AUD-13: each of six months has decisions that replay and that history computes again, outcomes and an audit."""
+    opened = Job.objects.filter(kind=demo_access.JOB).earliest("id").started_at
+    months = past.months(opened)
+    found = 0
+    for month, after in pairwise([*months, opened.date().replace(day=1)]):
+        rows = DecisionRow.objects.filter(made_at__date__gte=month, made_at__date__lt=after)
+        days = Counter(rows.values_list("made_at__date", flat=True))
+        assert sorted(day.day for day in days) == list(past.DAYS)
+        assert all(result.identical for result in replay.replay_all(rows[:15]))
+        assert {row.release for row in rows[:50]} <= _live_by(after)
+        assert Outcome.objects.filter(decision_id__in=rows.values("id"), type="click").exists()
+        assert FairnessAudit.objects.filter(source="decisions", period_from__date=month).exists()
+        found += sum(days.values())
+    assert plan.past * 5 < found <= plan.past * 6
+    SkewCheck.objects.all().delete()  # each check looks at what came since the last
+    checked = skew.check(datetime.combine(months[-1].replace(day=past.DAYS[-1] + 1), time(), UTC))
+    assert checked.decisions == days[months[-1].replace(day=past.DAYS[-1])]
+    assert checked.mismatches == {}
+    return found
+
+
+def _live_by(day: date) -> set[int]:
+    return set(Release.objects.filter(published_at__date__lt=day).values_list("number", flat=True))
 
 
 def _access_tells_what_works(var: Path) -> None:
