@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from decisioning.delivery import Shown
@@ -9,6 +10,7 @@ from decisioning.events import Accepted
 from decisioning.models import Decision as DecisionRow
 from decisioning.serve import Answer, Ask
 from decisioning.types import Decision
+from offers.register import ATTRIBUTES
 
 
 def decision(asked: Ask, answer: Answer) -> dict[str, Any]:
@@ -68,6 +70,41 @@ def record(row: DecisionRow, external_id: str | None, result: Decision) -> dict[
         "posterior": row.posterior,
         "digest": bytes(row.digest).hex(),
     }
+
+
+def explained(trace: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+    """What of a trace may leave for a channel's key: the values that its clauses compare, as the contract says; what
+    else the bank knew of the customer only with the scope `profile`; and of inputs that are age, or close to a
+    protected characteristic, no value to anybody."""
+    known = {name: value for name, value in trace["known"].items() if _open(name)} if profile else {}
+    return {
+        **trace,
+        "known": known,
+        "consents": trace["consents"] if profile else [],
+        "offers": [_explained_offer(offer, profile=profile) for offer in trace["offers"]],
+    }
+
+
+def _explained_offer(offer: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+    told, moved = dict(offer), offer["contributions"]
+    told["rules"] = [
+        {**rule, "clauses": [_clause(clause) for clause in rule["clauses"]]} for rule in offer["rules"]
+    ]  # fmt: skip
+    if moved is not None:
+        columns = [
+            column if profile and _open(column["column"]) else {**column, "value": None} for column in moved["columns"]
+        ]
+        told["contributions"] = {**moved, "columns": columns}
+    return told
+
+
+def _clause(clause: Mapping[str, Any]) -> Mapping[str, Any]:
+    return clause if _open(clause["attribute"]) else {**clause, "value": None, "would_pass_if": None}
+
+
+def _open(name: str) -> bool:
+    """Whether a column's value may be told: facts of the offer are in no register."""
+    return name not in ATTRIBUTES or ATTRIBUTES[name].basis_class == "ok"
 
 
 def batch(taken: Accepted) -> dict[str, Any]:

@@ -141,8 +141,10 @@ class Record(OneDecision):
 class Explanation(OneDecision):
     @extend_schema(responses={200: drf.DictField(), **_PROBLEMS})
     def get(self, request: Request, decision_id: UUID) -> Response:
-        """The whole trace: every offer with the stage that ended it, clause by clause, and the scores."""
-        return Response(explanation.explain(self.row(decision_id)))
+        """The whole trace: every offer with the stage that ended it, clause by clause, and the scores; what else the
+        bank knew of the customer only for a key with the scope `profile`."""
+        trace = explanation.explain(self.row(decision_id))
+        return Response(answers.explained(trace, profile="profile" in self.credential.scopes))
 
 
 class Replay(OneDecision):

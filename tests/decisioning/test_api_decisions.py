@@ -19,6 +19,7 @@ from decisioning import credentials, decision_log, learn, rebuild, runtime, stor
 from decisioning.models import CapLedger, Consent, Customer, Decision, Presentation, SessionLease
 from offers import roles
 from offers.models import Stop
+from offers.register import ATTRIBUTES
 from tests import bank, catalogue
 
 pytestmark = pytest.mark.django_db
@@ -322,6 +323,25 @@ def test_record_explanation_and_replay(app: Channel) -> None:
     assert replayed["identical"] is True
     assert Channel("email").get(path).status_code == 403
     assert app.get(f"/decisions/{uuid4()}").status_code == 404
+
+
+def test_a_key_that_only_decides_reads_of_the_customer_what_clauses_compare_and_no_age(app: Channel) -> None:
+    held = {"all": [{"attribute": "is_21_or_over", "op": "==", "value": True},
+                    {"attribute": "utilisation", "op": "<=", "value": 0.9}]}  # fmt: skip
+    bank.publish(catalogue.content(rules={"both": catalogue.rule(held)}))
+    made = app.decide(limit=2).json()
+    path = f"/decisions/{made['decision_id']}/explanation"
+    whole, told = app.get(path).json(), Channel("mobile_app", "decide").get(path).json()
+    assert whole["known"]["utilisation"] == 0.2
+    assert "is_21_or_over" not in whole["known"]
+    assert (told["known"], told["consents"]) == ({}, [])
+    assert [offer["offer"] for offer in told["offers"]] == [offer["offer"] for offer in whole["offers"]]
+    clauses = [clause for offer in told["offers"] for rule in offer["rules"] for clause in rule["clauses"]]
+    assert clauses
+    for clause in clauses:
+        age = ATTRIBUTES[clause["attribute"]].basis_class != "ok"
+        assert (clause["value"] is None) == age, clause
+    assert Channel("email", "decide").get(path).status_code == 403
 
 
 def test_a_decision_replays_after_a_newer_release_and_posterior(app: Channel) -> None:
