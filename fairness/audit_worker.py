@@ -1,7 +1,8 @@
-"""The audit of record: AIF360 on weighted contingency cells beside our closed forms; nothing else imports AIF360.
+"""The audit of record: AIF360 on weighted contingency cells beside our closed forms, and its scan for groups that
+nobody named; nothing else imports AIF360.
 
 AIF360 keeps every data set that it ever saw and puts a handler on the root logger when imported, so callers use
-`run_isolated`, which runs this module in a process that ends with the audit.
+`run_isolated` and `scan_isolated`, which run this module in a process that ends with the audit.
 """
 
 import json
@@ -10,7 +11,7 @@ import math
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -27,6 +28,8 @@ from fairness.counts import ConfusionCounts, GroupCounts
 TIMEOUT_SECONDS: Final = 120.0
 _BLOCK: Final = 200
 """Comparisons in one data set of AIF360: building one takes it 3 ms, asking it 0.2 ms."""
+_PENALTY: Final = 2.0
+"""Points of the score that a scan pays for each value it names: at 2 it names nothing where chance alone is at work."""
 _PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -65,24 +68,51 @@ class AuditResult:
     aif360_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """People to look through: a row for each combination of the values of `columns`, as (values, people, favourable
+    people, favourable share that was expected of them)."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Whom a scan came upon: the values of each column that it names, none where it names nobody; and its score."""
+
+    values: dict[str, list[str]]
+    score: float
+
+
 def run_isolated(cells: Sequence[AuditCell], *, timeout: float = TIMEOUT_SECONDS) -> list[AuditResult]:
     """Audit the cells in a process of its own, in their order; `timeout` in seconds, import of AIF360 included.
 
-    A plain subprocess, because a Celery worker's daemonic process may not start one through multiprocessing. Raises
-    AuditFailed on a timeout, a failed process or an unreadable answer.
+    Raises AuditFailed on a timeout, a failed process or an unreadable answer.
     """
-    command = [sys.executable, "-m", "fairness.audit_worker"]
-    question = json.dumps([asdict(cell) for cell in cells], allow_nan=False)
+    return [AuditResult(**result) for result in _isolated("cells", cells, timeout)]
+
+
+def scan_isolated(scans: Sequence[Scan], *, timeout: float = TIMEOUT_SECONDS) -> list[Subset]:
+    """Scan each in a process of its own for the people who fall furthest behind what was expected of them (M17);
+    raises as `run_isolated` does."""
+    return [Subset(**result) for result in _isolated("scans", scans, timeout)]
+
+
+def _isolated(kind: str, asked: Sequence[AuditCell] | Sequence[Scan], timeout: float) -> list[dict[str, Any]]:
+    """A plain subprocess, because a Celery worker's daemonic process may not start one through multiprocessing."""
+    command = [sys.executable, "-m", "fairness.audit_worker", kind]
+    question = json.dumps([asdict(one) for one in asked], allow_nan=False)
     try:
         process = subprocess.run(
             command, input=question, capture_output=True, text=True, timeout=timeout, cwd=_PROJECT, check=False
         )
     except subprocess.TimeoutExpired as late:
-        raise AuditFailed(f"no result within {timeout:g} s for {len(cells)} comparisons") from late
+        raise AuditFailed(f"no result within {timeout:g} s for {len(asked)} {kind}") from late
     if process.returncode:
         raise AuditFailed(f"audit process ended with {process.returncode}: {_last_line(process.stderr)}")
     try:
-        return [AuditResult(**result) for result in json.loads(process.stdout)]
+        return [dict(result) for result in json.loads(process.stdout)]
     except (ValueError, TypeError) as fault:
         raise AuditFailed(f"audit process gave no readable answer: {process.stdout[:200]!r}") from fault
 
@@ -103,6 +133,28 @@ def audit_cells(cells: Sequence[AuditCell]) -> list[AuditResult]:
             for block in _blocks(list(alike))
             for cell, metric in zip(block, _metrics(block, datasets, theirs), strict=True)
         ]
+
+
+def scan(wanted: Sequence[Scan]) -> list[Subset]:
+    """Scan with AIF360 in this process. Leaks: for a process that ends soon after."""
+    with _contained():
+        from aif360.detectors import bias_scan
+
+        return [_scanned(one, bias_scan) for one in wanted]
+
+
+def _scanned(one: Scan, bias_scan: Callable[..., Any]) -> Subset:
+    """AIF360's scan knows no weights: each row is laid out once a person, the favourable ones first."""
+    people = np.array([row[1] for row in one.rows], dtype=np.intp)
+    values = pd.DataFrame([row[0] for row in one.rows], columns=list(one.columns), dtype=object)
+    data = values.loc[values.index.repeat(people)].reset_index(drop=True)
+    favourable = np.concatenate([np.arange(row[1]) < row[2] for row in one.rows]).astype(int)
+    expected = np.repeat(np.array([row[3] for row in one.rows], dtype=float), people)
+    found, score = bias_scan(
+        data, pd.Series(favourable), pd.Series(expected), favorable_value=1, overpredicted=True, scoring="Bernoulli",
+        num_iters=10, penalty=_PENALTY, mode="binary",
+    )  # fmt: skip
+    return Subset({name: sorted(map(str, held)) for name, held in sorted(found.items())}, float(score))
 
 
 def _blocks(cells: Sequence[AuditCell]) -> Iterator[Sequence[AuditCell]]:
@@ -216,9 +268,13 @@ def _last_line(text: str) -> str:
 
 def _main() -> None:
     question = json.load(sys.stdin)
+    results: Sequence[AuditResult] | Sequence[Subset]
     # A library that prints would spoil the answer.
     with redirect_stdout(sys.stderr):
-        results = audit_cells([AuditCell.from_json(cell) for cell in question])
+        if sys.argv[1:] == ["scans"]:
+            results = scan([Scan(**one) for one in question])
+        else:
+            results = audit_cells([AuditCell.from_json(cell) for cell in question])
     json.dump([asdict(result) for result in results], sys.stdout, allow_nan=False)
 
 

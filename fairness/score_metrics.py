@@ -43,6 +43,14 @@ def standardised_mean_difference(
     return (theirs - ours if lower_is_better else ours - theirs) / spread
 
 
+def difference_interval(value: float | None, people: int, others: int) -> Interval | None:
+    """95 % around a standardised mean difference of one row a person (Hedges and Olkin 1985, chapter 5)."""
+    if value is None:
+        return None
+    half = Z_95 * float(np.sqrt((people + others) / (people * others) + value**2 / (2 * (people + others))))
+    return Interval(value - half, value + half)
+
+
 def residual_difference(actual: Floats, predicted: Floats, group: Mask, reference: Mask) -> float | None:
     """The standardised mean difference of outcome minus prediction: positive where the group is underrated."""
     return standardised_mean_difference(actual - predicted, group, reference)

@@ -26,6 +26,7 @@ from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
 from fairness.individual import flip, neighbours, source, swap
 from fairness.models import Search
+from fairness.scores import record as scores
 from offers.catalog import InvalidContent
 from offers.models import ChangeRequest, Release
 
@@ -128,6 +129,7 @@ def audit_decisions(source: str = audit.DECISIONS) -> None:
             monitoring.raise_unlawful(now)
             for month in sorted({row.period_from.date() for row in audited}):
                 monitoring.raise_findings(month, now)
+            scores.nightly(now)
 
 
 @shared_task(queue="fairness")

@@ -118,6 +118,16 @@ def write_estimates(
     return int(known.sum())
 
 
+def methods(attribute: str) -> list[Method]:
+    """By which of them this attribute is estimated of anybody."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT method, version, vintage FROM vault.estimate WHERE attribute = %s ORDER BY 1, 2, 3",
+            [attribute],
+        )
+        return [Method(*row) for row in cursor.fetchall()]
+
+
 def estimates(attribute: str, customers: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """The groups and the probabilities (N, groups) of these customers, NaN for whoever has none."""
     places = {customer: place for place, customer in enumerate(customers)}

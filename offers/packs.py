@@ -127,11 +127,15 @@ def in_force(source: Source, on: date) -> tuple[Pack, ...]:
     return found if any(pack.covers(HOME, "") for pack in found) else (*found, strict_default())
 
 
-def live(on: date) -> tuple[Pack, ...]:
-    """Those of the live release that are in force; only its packs are read, and not a catalogue of thousands of
-    offers."""
+def live_content() -> Mapping[str, Any]:
+    """The packs of the live release as content; only they are read, and not a catalogue of thousands of offers."""
     content = ReleaseRow.objects.order_by("-number").values_list("content__pack", flat=True).first()
-    return in_force({"pack": content or {}}, on)
+    return {"pack": content or {}}
+
+
+def live(on: date) -> tuple[Pack, ...]:
+    """Those of the live release that are in force."""
+    return in_force(live_content(), on)
 
 
 def for_place(source: Source, country: str, state: str, on: date) -> Pack:

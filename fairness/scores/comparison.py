@@ -27,7 +27,7 @@ ODDS: Final = "average_odds_difference"
 RESIDUAL: Final = "residual_difference"
 CALIBRATION: Final = "calibration"
 METHODS: Final[Mapping[str, str]] = {
-    SCORE: bootstrap.METHOD, OPPORTUNITY: bootstrap.METHOD, ODDS: bootstrap.METHOD, RESIDUAL: bootstrap.METHOD,
+    SCORE: "Hedges and Olkin, 95 %", OPPORTUNITY: bootstrap.METHOD, ODDS: bootstrap.METHOD, RESIDUAL: bootstrap.METHOD,
     CALIBRATION: bootstrap.METHOD, "theil_index": bootstrap.METHOD,
     EFFECT: "logit with credit band and number of visits; delta method, 95 %",
     "deciles": "Katz log, 95 %", "auc": "DeLong, 95 %",
@@ -86,11 +86,10 @@ def figures(scored: Scored, seen: Seen, sides: tuple[Mask, Mask], seen_sides: tu
 
 def _score(scored: Scored, sides: tuple[Mask, Mask]) -> Figure:
     """M8: the mean score of the group less the reference's, in standard deviations."""
-    both = sides[0] | sides[1]
-    rows = bootstrap.moments(scored.score[both], sides[0][both])
-    (interval,) = bootstrap.intervals(rows, [bootstrap.standardised_difference])
+    both, people = sides[0] | sides[1], _people(sides)
     value = score_metrics.standardised_mean_difference(scored.score, *sides)
-    return Figure(SCORE, value, interval, *_people(sides), None, _moments(rows))
+    rows = bootstrap.moments(scored.score[both], sides[0][both])
+    return Figure(SCORE, value, score_metrics.difference_interval(value, *people), *people, None, _moments(rows))
 
 
 def _effect(scored: Scored, sides: tuple[Mask, Mask]) -> Figure:

@@ -11,19 +11,21 @@ from typing import Any, Final
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Max
 
 from fairness import dataset, small_groups
 from fairness.counts import comparisons
 from fairness.cube import lines, rollup
+from fairness.cube.record import SOURCE
 from fairness.dataset import Groupings
-from fairness.models import MonthFigure
-from fairness.scores import comparison, month
+from fairness.models import FairnessAudit, MonthFigure
+from fairness.scores import comparison, estimated, month, subgroups
 from fairness.scores.comparison import Figure, Scored, Seen
 from fairness.scores.found import Found
 from fairness.scores.month import Mask, Month
 from fairness.thresholds import Bands
 from offers import audit as trail
-from offers import canonical
+from offers import canonical, packs
 
 Kind = MonthFigure.Kind
 VERSION: Final = "scores 1"
@@ -31,13 +33,32 @@ MOST_OFFERS: Final = 200
 """Offers that are looked at one by one: those that most people were given. Each takes some draws of its customers."""
 
 
+def nightly(now: datetime) -> int:
+    """Every month whose audit is newer; how many answers were kept."""
+    return sum(audit(of, now) for of in due())
+
+
 def audit(of: date, now: datetime) -> int:
-    """Everything about one month; how many answers were kept."""
+    """Everything about one month; how many answers were kept. Raises AuditFailed where AIF360 gives no answer; nothing
+    is kept then."""
     bands = lines.in_force(lines.last_day(of))
+    smallest = small_groups.smallest(bands)
     held = month.read(of)
     groupings = dataset.groupings(held.customers, rollup.as_of(of, now), bands.age_bands)
-    found = {Kind.SCORES: list(of_scores(held, groupings, bands))}
+    found = {
+        Kind.SCORES: list(of_scores(held, groupings, bands)),
+        Kind.SUBGROUP: subgroups.find(held, groupings, smallest),
+        Kind.ESTIMATE: list(estimated.of_month(held, packs.live_content(), lines.last_day(of), bands, smallest)),
+    }
     return keep(of, found, now)
+
+
+def due() -> list[date]:
+    """Months that were audited after their scores were looked at."""
+    looked = dict(MonthFigure.objects.values_list("month").annotate(at=Max("computed_at")))
+    audits = FairnessAudit.objects.filter(source=SOURCE).values_list("period_from").annotate(at=Max("computed_at"))
+    audited = {start.date(): at for start, at in audits.order_by("period_from")}
+    return [of for of, at in audited.items() if of not in looked or looked[of] < at]
 
 
 def keep(of: date, found: Mapping[Kind, Sequence[Found]], now: datetime) -> int:

@@ -11,6 +11,7 @@ from decisioning.models import LoggedDecision
 from fairness import audit
 from fairness.audit_worker import AuditFailed
 from fairness.models import CubeComparison, FairnessAudit
+from fairness.scores import record as scores
 from fairness.thresholds import Verdict
 
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         try:
             with jobs.running("audit", {"source": source}, now):
                 audits = audit.audit(now, source=source)
+                scores.nightly(now)
         except AuditFailed as fault:
             raise CommandError(str(fault)) from fault
         except jobs.AlreadyRunning:

@@ -102,9 +102,10 @@ def test_answers_of_fewer_than_twenty_are_withheld_where_more_were_scored() -> N
 
 
 def test_a_few_people_reassure_nobody() -> None:
-    """T-MET-06: a small fair month is grey."""
-    found = _figures(*month(70))
-    assert {one["verdict"] for one in found.values()} <= {"too_little_data"}
+    """T-MET-06: a small fair month is grey; only that the women are scored no lower can be said of so few."""
+    found = _figures(*month(160))
+    assert found.pop(comparison.SCORE)["interval"][0] > -STRICT.smd_fail
+    assert {one["verdict"] for one in found.values()} == {"too_little_data"}
 
 
 def test_the_same_month_gives_the_same_intervals() -> None:
