@@ -29,12 +29,13 @@ from offers import canonical, packs
 
 Kind = MonthFigure.Kind
 VERSION: Final = "scores 1"
+MONTHS: Final = 2
 MOST_OFFERS: Final = 200
 """Offers that are looked at one by one: those that most people were given. Each takes some draws of its customers."""
 
 
 def nightly(now: datetime) -> int:
-    """Every month whose audit is newer; how many answers were kept."""
+    """The newest months whose audit is newer; how many answers were kept. What came before stands as it was seen then."""
     return sum(audit(of, now) for of in due())
 
 
@@ -54,11 +55,11 @@ def audit(of: date, now: datetime) -> int:
 
 
 def due() -> list[date]:
-    """Months that were audited after their scores were looked at."""
+    """The newest MONTHS, as far as they were audited after their scores were looked at."""
     looked = dict(MonthFigure.objects.values_list("month").annotate(at=Max("computed_at")))
     audits = FairnessAudit.objects.filter(source=SOURCE).values_list("period_from").annotate(at=Max("computed_at"))
-    audited = {start.date(): at for start, at in audits.order_by("period_from")}
-    return [of for of, at in audited.items() if of not in looked or looked[of] < at]
+    audited = {start.date(): at for start, at in audits.order_by("-period_from")[:MONTHS]}
+    return sorted(of for of, at in audited.items() if of not in looked or looked[of] < at)
 
 
 def keep(of: date, found: Mapping[Kind, Sequence[Found]], now: datetime) -> int:
