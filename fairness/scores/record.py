@@ -35,7 +35,7 @@ MOST_OFFERS: Final = 200
 
 
 def nightly(now: datetime) -> int:
-    """The newest months whose audit is newer; how many answers were kept. What came before stands as it was seen then."""
+    """The newest months whose audit is newer; how many answers were kept. Older ones stand."""
     return sum(audit(of, now) for of in due())
 
 
