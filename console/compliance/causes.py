@@ -9,6 +9,8 @@ from math import exp
 from typing import Any, Final
 
 from console.compliance import heat
+from console.templatetags.console import percent
+from console.wording import attribute_name
 from decisioning.models import Job
 from fairness import tasks
 from fairness.causes import figures, waterfall
@@ -16,7 +18,7 @@ from fairness.causes.kept import Kind
 from fairness.cube.rollup import ANY, FAMILY
 from fairness.cube.stages import WORDS
 from fairness.models import Cause, CubeCount
-from fairness.thresholds import Bands
+from fairness.thresholds import Bands, Verdict
 from offers.models import Arm, EligibilityRule, Offer
 
 LISTED: Final = 12  # inputs of a model
@@ -88,7 +90,7 @@ def drivers_of(cause: Cause) -> dict[str, Any] | None:
         "scale": max((abs(row["gap"]) for row in shown), default=0.0),
         "families": content["families"],
         "leak": leak.content if leak else None,
-        "proxies": leak.content["inputs"][:PROXIES] if leak else [],
+        "proxies": [(attribute_name(name), auc) for name, auc in leak.content["inputs"][:PROXIES]] if leak else [],
     }
 
 
@@ -137,6 +139,11 @@ def attributes_of(kind: Kind) -> list[str]:
     return sorted(set(Cause.objects.filter(kind=kind).order_by().values_list("attribute", flat=True).distinct()))
 
 
+def judged(kind: Kind) -> bool:
+    """Whether anything could be judged; "nobody" may be said only then."""
+    return Cause.objects.filter(kind=kind).exclude(content__level=Verdict.TOO_LITTLE_DATA).exists()
+
+
 def running() -> bool:
     """Whether somebody's question, or the night, is being worked on."""
     return Job.objects.filter(kind=tasks.CAUSES, status=Job.Status.RUNNING).exists()
@@ -149,4 +156,4 @@ def headline(cause: Cause, rules: Sequence[Ranked], bands: Bands) -> str:
     first = rules[0] if rules else None
     if first is None or first.part is None or ratio >= bands.watch_ratio:
         return f"{said}: the rules are not what sets them apart."
-    return f"{said}; {first.part:.0%} of what is lost is lost to “{first.title}”."
+    return f"{said}; “{first.title}” accounts for {percent(first.part, 0)} of what is lost."

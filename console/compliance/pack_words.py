@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from console.templatetags.console import NONE, listed, percent, words
@@ -132,9 +133,13 @@ def place(pack: Pack) -> str:
 def _place(pack: Pack) -> Iterator[Line]:
     yield Line("Countries", ", ".join(sorted(pack.countries)) or "every one")
     yield Line("States", ", ".join(sorted(pack.states)) or "every one")
-    yield Line("In force from", pack.effective_from.isoformat())
-    yield Line("In force until, not included", pack.effective_until.isoformat() if pack.effective_until else "no end")
-    yield Line("Verified on", pack.verified_on.isoformat())
+    yield Line("In force from", _day(pack.effective_from))
+    yield Line("In force until, not included", _day(pack.effective_until) if pack.effective_until else "no end")
+    yield Line("Verified on", _day(pack.verified_on))
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def _lines(pack: Pack) -> Iterator[Line]:

@@ -9,8 +9,16 @@ from typing import Any
 from django import template
 
 from console.templatetags.console import MINUS, NONE, contribution, percent
+from console.wording import attribute_name
 
 register = template.Library()
+register.filter("meaning", attribute_name)
+
+
+@register.filter
+def meanings(names: Sequence[str]) -> list[str]:
+    """What attributes mean, to be listed."""
+    return [attribute_name(name) for name in names]
 
 
 @register.filter
@@ -21,8 +29,10 @@ def percent_of(part: float, whole: float) -> str:
 
 @register.filter
 def signed_log(value: float | None) -> str:
-    """A natural logarithm with its sign and three digits."""
-    return NONE if value is None else f"{value:+.3f}".replace("-", MINUS)
+    """A natural logarithm with its sign and three digits; what rounds to zero has no sign."""
+    if value is None:
+        return NONE
+    return f"{value:+.3f}".replace("-", MINUS) if round(value, 3) else "0.000"
 
 
 @register.filter

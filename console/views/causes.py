@@ -80,6 +80,7 @@ def steering(request: SignedInRequest) -> HttpResponse:
             "attributes": attributes, "attribute": attribute, "page": page, "rows": page.rows,
             "bands": lines.in_force(timezone.now().date()),
             "steered": Cause.objects.filter(kind=Kind.STEERING, content__level="fail").exclude(subject="").count(),
+            "judged": reading.judged(Kind.STEERING),
         },
     )  # fmt: skip
 
@@ -104,7 +105,7 @@ def exposure(request: SignedInRequest) -> HttpResponse:
             "tabs": [{"name": name, "label": label, "current": name == shown} for name, label, _ in _TABS],
             "shown": shown, "attributes": attributes, "attribute": attribute, "page": page,
             "rows": [{"cause": row, "title": titles.get(row.subject, row.subject)} for row in page.rows],
-            "locked": locked, "bands": lines.in_force(timezone.now().date()),
+            "locked": locked, "judged": reading.judged(Kind.ARM), "bands": lines.in_force(timezone.now().date()),
         },
     )  # fmt: skip
 
