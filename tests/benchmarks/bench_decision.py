@@ -11,17 +11,16 @@ import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from console import embedded
 from console.web import web_server
 from tests.benchmarks import load
+from tests.benchmarks.servers import VAR, django_over
 
 OFFERS, CUSTOMERS, REQUESTS, CONNECTIONS, ROUNDS = 50, 2000, 4000, 8, 3
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench"
+FOLDER = VAR / "bench"
 
 
 def prepare() -> str:
@@ -203,12 +202,7 @@ def _stages() -> None:
 
 
 def main() -> None:
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-
-        django.setup()
+    with django_over(FOLDER):
         key = prepare()
         over_http(key)
         steps(key)

@@ -1,19 +1,19 @@
-"""The whole page on one decision, for the examiner, as values and as a PDF: 1,000 offers with a rule each, a model and
-a bandit; beside a bare replay of the same decisions in the same run. Then where the time goes, by block."""
+"""The whole page on one decision, for the examiner, as values and as a PDF: offers with a rule each (SIZES, such as
+"offers=5000"), a model and a bandit; beside a bare replay of the same decisions in the same run. Then where the time
+goes, by block."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from console import embedded
-from tests.benchmarks.bench_decision import FOLDER
+from tests.benchmarks.servers import VAR, django_over, sizes
 
-OFFERS, DECISIONS = 1_000, 40
+OFFERS, DECISIONS = sizes(offers=1_000, decisions=40).values()
+FOLDER: Final = VAR / f"bench-explanation-{OFFERS}"
 LIMIT_SECONDS: Final = 1.0  # at the 95th percentile
 
 
@@ -91,12 +91,7 @@ def measure() -> bool:
 
 
 def main() -> None:
-    with embedded.ensure(FOLDER.with_name("bench-explanation")) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-
-        django.setup()
+    with django_over(FOLDER):
         prepare()
         within = measure()
     print(f"an explanation is {'within' if within else 'NOT within'} {LIMIT_SECONDS:g} s at the 95th percentile")

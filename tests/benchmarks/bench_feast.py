@@ -3,23 +3,22 @@ history, of rising size up to the one that Feast no longer finishes. Feast's set
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from console import embedded
 from tests.benchmarks import bench_history, given_bank
 from tests.benchmarks.given_bank import Materialised
 from tests.benchmarks.history_data import Size
 from tests.benchmarks.peers import data, feast
 from tests.benchmarks.peers.feast import Historical, Online
 from tests.benchmarks.peers.process import SET_UP, is_set_up
+from tests.benchmarks.servers import VAR, django_over
 
 CUSTOMERS, ROUNDS, READS = 20_000, 5, 2_000
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench-feast"
+FOLDER = VAR / "bench-feast"
 
 # A hundred transactions a customer and a decision on twenty of them, up to the size that Candor's own figure is for.
 TRANSACTIONS = (200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000)
@@ -141,13 +140,9 @@ def main() -> None:
     if not is_set_up():
         print(SET_UP)
         return
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
+    with django_over(FOLDER) as servers:
         from django.core.management import call_command
 
-        django.setup()
         call_command("migrate", verbosity=0)
         online(f"{servers.redis_url.rpartition('/')[0]}/1")
         history()

@@ -10,17 +10,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pyarrow as pa
 
-from console import embedded
+from tests.benchmarks.servers import VAR, django_over
 
 SIZES, OFFERS, AT_ONCE, CHUNK = (100_000, 1_000_000), 50, 2, 20_000
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench-impact"
+FOLDER = VAR / "bench-impact"
 CONTEXT = [
     {"attribute": "utilisation", "centre": 0.3, "scale": 0.3},
     {"attribute": "credit_score", "centre": 700, "scale": 80},
@@ -289,12 +288,8 @@ def main() -> None:
         _child(int(sys.argv[2]))
         return
     sizes = sorted(int(size) for size in os.environ.get("SIZES", "").split()) or list(SIZES)
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ["CANDOR_DEMO"] = "1"
-        import django
-
-        django.setup()
+    os.environ["CANDOR_DEMO"] = "1"
+    with django_over(FOLDER):
         run(sizes)
 
 

@@ -24,17 +24,17 @@ from typing import Any
 import numpy as np
 import orjson
 
-from console import embedded
 from console.web import web_server
 from tests import factories
 from tests.benchmarks import bench_decision
+from tests.benchmarks.servers import VAR, django_over
 
 RATE, WORKERS, EVENTS = (int(os.environ.get(name, default)) for name, default in
                          (("RATE", "150"), ("WORKERS", "4"), ("EVENTS", "32")))  # fmt: skip
 HEADER = "X-Process"  # of tests.benchmarks.live_settings
 CONNECTIONS, PAUSE, TARGET = 24, 1.5, 1.0  # seconds that an event is watched; seconds at p99
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "var" / "bench-live"
+FOLDER = VAR / "bench-live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +257,7 @@ def measure(port: int, key: str) -> bool:
 
 
 def main() -> None:
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-
-        django.setup()
+    with django_over(FOLDER):
         key = bench_decision.prepare()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

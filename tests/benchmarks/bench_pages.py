@@ -3,25 +3,20 @@ same middleware. SIZES, such as "customers=100000 decisions=100000 offers=5000",
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 
-from console import embedded
+from tests.benchmarks.page_times import CALLS, FLOOR, everybody, measured
+from tests.benchmarks.servers import VAR, django_over, sizes
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "var" / "bench-pages"
-SIZES: Final[dict[str, int]] = {
-    "customers": 100_000, "decisions": 100_000, "offers": 5_000,
-    **{name: int(size) for name, _, size in (entry.partition("=") for entry in os.environ.get("SIZES", "").split())},
-}  # fmt: skip
-CALLS, CHUNK = 30, 20_000
+FOLDER: Final = VAR / "bench-pages"
+SIZES: Final = sizes(customers=100_000, decisions=100_000, offers=5_000)
+CHUNK = 20_000
 PRODUCTS, WAITING, MOST_QUERIES, MOST_MS = 50, 2_000, 12, 300.0
 
 # Address by name, with its query; a page that this site has not is left out.
@@ -244,29 +239,6 @@ def _changes(now: datetime) -> None:
     found.update(status=ChangeRequest.Status.SUBMITTED, submitted_at=now)
 
 
-def measured(client: Any, address: str) -> tuple[int, int, float, float]:
-    """Status, queries, and the median and 95th percentile in milliseconds of a page."""
-    from django.db import connection
-
-    asked = 0
-
-    def counted(execute: Any, *arguments: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        return execute(*arguments)
-
-    client.get(address)  # what a process reads once is not a page's
-    with connection.execute_wrapper(counted):
-        status = client.get(address).status_code
-    taken = []
-    for _ in range(CALLS):
-        begun = time.perf_counter()
-        client.get(address)
-        taken.append((time.perf_counter() - begun) * 1e3)
-    median, p95 = np.percentile(taken, [50, 95])
-    return status, asked, float(median), float(p95)
-
-
 def addresses() -> Sequence[tuple[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
@@ -277,21 +249,6 @@ def addresses() -> Sequence[tuple[str, str]]:
         except NoReverseMatch:
             continue
     return found
-
-
-def everybody() -> Any:
-    """A test client of somebody with every role, so that every page opens and shows all that it has."""
-    from django.contrib.auth.models import Group
-    from django.test import Client
-
-    from offers import roles
-    from tests import factories
-
-    person = factories.make_user(roles.COMPLIANCE, "bench")
-    person.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles.ROLES])
-    client = Client(SERVER_NAME="localhost")
-    client.force_login(person)
-    return client
 
 
 def run() -> int:
@@ -310,7 +267,7 @@ def run() -> int:
     print(", ".join(f"{size:,} {name}" for name, size in SIZES.items()) + f", {CALLS} calls of each page\n")
     print(f"{'page':58}{'status':>8}{'queries':>9}{'p50 ms':>9}{'p95 ms':>9}")
     client, over = everybody(), 0
-    for name, address in [("floor: an empty page", "/empty/"), *addresses()]:
+    for name, address in [("floor: an empty page", FLOOR), *addresses()]:
         status, queries, median, p95 = measured(client, address)
         slow = status != HTTPStatus.OK or p95 > MOST_MS or queries > MOST_QUERIES
         over += slow
@@ -319,18 +276,6 @@ def run() -> int:
     return over
 
 
-def main() -> None:
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-        from django.conf import settings
-
-        django.setup()
-        settings.ROOT_URLCONF = "tests.benchmarks.page_urls"
-        settings.REQUIRE_SECOND_FACTOR = False
-        run()
-
-
 if __name__ == "__main__":
-    main()
+    with django_over(FOLDER):
+        run()

@@ -10,15 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-from console import embedded
+from tests.benchmarks.servers import VAR, django_over
 
 SIZES = (10_000, 100_000, 1_000_000)
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench-scale"
+FOLDER = VAR / "bench-scale"
 SEED, PROCESSES = 7, 2
 
 
@@ -158,14 +157,10 @@ def run(sizes: list[int]) -> None:
 
 def main() -> None:
     sizes = sorted(int(size) for size in os.environ.get("SIZES", "").split()) or list(SIZES)
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ["CANDOR_DEMO"] = "1"
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
+    os.environ["CANDOR_DEMO"] = "1"
+    with django_over(FOLDER):
         from django.conf import settings
 
-        django.setup()
         settings.VAR = FOLDER  # the sign-ins that seeding writes down are this bank's
         run(sizes)
 

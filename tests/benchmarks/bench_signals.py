@@ -27,9 +27,9 @@ import numpy as np
 import orjson
 import psutil
 
-from console import embedded
 from console.web import web_server
 from tests.benchmarks import bench_decision, load
+from tests.benchmarks.servers import VAR, django_over
 
 RATE, SECONDS = int(os.environ.get("RATE", "5000")), int(os.environ.get("SECONDS", "60"))
 BATCH, CONNECTIONS, BATCHES, ROUNDS = 1000, 4, 60, 3
@@ -38,7 +38,7 @@ CUSTOMERS, HISTORY = 20_000, 100  # signals of each customer in the month before
 EVERY = 0.1  # seconds between two probes
 PATIENCE, PAUSE = 120.0, 0.01  # seconds until a probe is given up, and between its first questions
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "var" / "bench-signals"
+FOLDER = VAR / "bench-signals"
 
 # Shares of a thousand events: most of what a bank sends is of sessions.
 MIX: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {
@@ -361,12 +361,7 @@ def product(port: int) -> Iterator[None]:
 
 
 def main() -> None:
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-
-        django.setup()
+    with django_over(FOLDER):
         key = prepare()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

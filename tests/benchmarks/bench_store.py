@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from redis import Redis
 
-from console import embedded
 from tests.benchmarks.peers import data
+from tests.benchmarks.servers import VAR, django_over
 
 CUSTOMERS, READS, ROUNDS, CHUNK = int(os.environ.get("CUSTOMERS", "100000")), 2_000, 5, 20_000
 OFFERS = 24
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench-store"
+FOLDER = VAR / "bench-store"
 
 
 def tables(path: Path, now: datetime) -> Iterator[pa.Table]:
@@ -155,12 +155,7 @@ def run() -> None:
 
 
 def main() -> None:
-    with embedded.ensure(FOLDER) as servers:
-        os.environ.update(servers.environment())
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-        import django
-
-        django.setup()
+    with django_over(FOLDER):
         run()
 
 
