@@ -156,6 +156,38 @@ def trend(chart: Chart) -> dict[str, Any]:
     }
 
 
+def deciles(found: Sequence[Mapping[str, Any]], line: float) -> dict[str, Any]:
+    """Impact ratios by how many the score alone would choose, with their intervals (M11); lines at 1 and where a ratio
+    fails."""
+    rows = [one for one in found if one["ratio"] is not None]
+    ends = [one["interval"] or (one["ratio"], one["ratio"]) for one in rows]
+    return {
+        "data": [
+            {
+                "type": "scatter", "mode": "lines+markers", "name": "impact ratio",
+                "x": [one["share"] for one in rows], "y": [one["ratio"] for one in rows],
+                "error_y": {
+                    "type": "data", "symmetric": False, "thickness": 1.5, "width": 4,
+                    "array": [end[1] - one["ratio"] for one, end in zip(rows, ends, strict=True)],
+                    "arrayminus": [one["ratio"] - end[0] for one, end in zip(rows, ends, strict=True)],
+                },
+                "customdata": [list(end) for end in ends],
+                "hovertemplate": "the highest %{x:.0%}: ratio %{y:.3f} "
+                "(%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
+            },
+        ],
+        "layout": {
+            "height": 260,
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 40},
+            "xaxis": {"title": {"text": "Share that the score alone would choose"}, "tickformat": ".0%",
+                      "range": [0, 1]},
+            "yaxis": {"title": {"text": "Adverse impact ratio"}, "rangemode": "tozero"},
+            "showlegend": False,
+            "shapes": [_level(line), _level(1.0)],
+        },
+    }  # fmt: skip
+
+
 def _log_axis(values: Sequence[float]) -> dict[str, Any]:
     low, high = min([*values, -0.3]), max([*values, 0.15])
     return {

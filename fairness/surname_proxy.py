@@ -14,8 +14,9 @@ from scipy.stats import norm
 from fairness.thresholds import DEFAULT, Bands, Verdict
 
 Floats = NDArray[np.float64]
-LABEL: Final = "PROXY"
+LABEL: Final = "estimated"
 CUTS: Final = (0.5, 0.8)
+METHODS: Final = ("weighted", *(f"at least {cut}" for cut in CUTS), "regression")
 _WHOLE: Final = 0.99  # probabilities of one person that add up to less are missing
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 import orjson
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -16,7 +17,7 @@ from decisioning import credentials, dead_letters, decision_log, learn, outcomes
 from decisioning.events import Rejection
 from decisioning.models import Customer, ModelVersion
 from decisioning.streams.source import Message
-from fairness import evidence, findings, thresholds
+from fairness import evidence, findings, surname_proxy, thresholds
 from fairness.alternatives import protocol, search
 from fairness.audit import ANY
 from fairness.audit_worker import AuditResult
@@ -27,14 +28,19 @@ from fairness.causes.mantel_haenszel import Stratum, common
 from fairness.causes.steering import Steering
 from fairness.counts import GroupCounts
 from fairness.cube import lines, record
+from fairness.dataset import Grouping
 from fairness.explanations import requests
 from fairness.governance import inventory, measurement, validation
 from fairness.individual import neighbours
 from fairness.models import Anchor, Cause, CubeCount, CubeOffer, FairnessAudit
+from fairness.scores import estimated as estimates
+from fairness.scores import record as scores
+from fairness.scores.found import Found as Answer
 from offers import packs, roles
 from offers.catalog import Item
 from offers.models import AuditEvent, ChangeRequest
 from tests import factories
+from tests.fairness.scores import months
 
 PASSWORD = "correct horse battery staple"
 
@@ -71,6 +77,7 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
     )  # fmt: skip
     evidence.compute(change, now)
     audit_made_up_months()
+    look_at_made_up_scores()
     _stray(names[0] or "", now)
     found = findings.breach(
         kind="parity", subject="travel-plus by region", title="Travel plus: Islands fall behind Metro", severity="high",
@@ -206,6 +213,27 @@ def audit_made_up_months() -> None:
         comparisons=[{"subject": ANY, **row.to_json()} for row in thresholds.compare_all(sent)],
         largest_difference=2e-16, computed_at=now,
     )  # fmt: skip
+
+
+def look_at_made_up_scores() -> None:
+    """The Islands are scored lower than they take cards; one group that a scan came upon, and one that is estimated."""
+    now = timezone.now()
+    month, bands = now.date().replace(day=1), thresholds.DEFAULT
+    held, halves = months.month(600, underrated=0.8)
+    groupings = {"region": Grouping(halves.codes, ("Islands", "Metro"))}
+    named = {"values": {"gender": ["female"], "region": ["Islands"]}, "people": 64, "observed": 20, "expected": 31.4,
+             "score": 7.25}  # fmt: skip
+    seen = surname_proxy.compare(np.column_stack([held.score[:, 0], 1 - held.score[:, 0]]), held.chosen[:, 0], 0, 1)
+    estimated = {**estimates.content(seen, 20), "methods": [{"name": "BISG", "version": "2", "vintage": "2020"}]}
+    scores.keep(
+        month,
+        {
+            scores.Kind.SCORES: list(scores.of_scores(held, groupings, bands)),
+            scores.Kind.SUBGROUP: [Answer("", "", "gender: female, region: Islands", "", 64, named)],
+            scores.Kind.ESTIMATE: [Answer("", "race", "hispanic", "other", 200, estimated)],
+        },
+        now,
+    )
 
 
 def _counted(month: date, now: datetime, share: float) -> None:

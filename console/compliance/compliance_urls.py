@@ -27,6 +27,7 @@ compliance: list[URLPattern | URLResolver] = [
     path("fairness/history/<str:source>/", fairness_history.history, name="fairness_history"),
     path("fairness/offers/<str:offer>/<str:attribute>/", fairness_drill.drill, name="fairness_drill"),
     path("fairness/counts/<int:comparison>/", fairness_drill.counts, name="fairness_counts"),
+    path("fairness/scores/<int:figure>/", fairness_drill.score_counts, name="fairness_score_counts"),
     # Causes: steering, exposure, pairs of people.
     path("fairness/causes/<str:offer>/<str:attribute>/", causes.causes, name="causes"),
     path("fairness/causes/<str:offer>/<str:attribute>/find/", causes.find, name="causes_find"),

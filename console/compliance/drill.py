@@ -65,7 +65,8 @@ def trend_of(row: CubeComparison, bands: Bands) -> drift.Chart | None:
 
 
 def cuts_of(month: date, stage: str, offer: str, row: CubeComparison, bands: Bands) -> dict[str, Any]:
-    """The same comparison on each channel and in each credit band, judged as one family, and over all bands at once."""
+    """The same comparison on each channel and in each credit band, judged as one family; and over all bands, and all
+    channels, at once (M12)."""
     stored = CubeCount.objects.filter(month=month, offer=offer, attribute=row.attribute).exclude(channel="", segment="")
     found: list[tuple[str, str, Comparison]] = []
     for one in stored.order_by("channel", "segment"):
@@ -79,19 +80,23 @@ def cuts_of(month: date, stage: str, offer: str, row: CubeComparison, bands: Ban
          "few": small_groups.few(result.total, result.reference_total, bands)}
         for (channel, segment, _), result in zip(found, judged, strict=True)
     ]  # fmt: skip
-    strata = [mantel_haenszel.Stratum(segment, pair.group, pair.reference) for _, segment, pair in found if segment]
-    common = mantel_haenszel.common(strata) if strata else None
     return {
         "channels": [one for one in rows if one["channel"]],
         "segments": [one for one in rows if one["segment"]],
-        "common": common,
-        "turns": _turns(row.ratio, common.risk_ratio if common else None),
+        "within": [
+            _within("the same credit band", row.ratio, [(name, pair) for _, name, pair in found if name]),
+            _within("the same channel", row.ratio, [(name, pair) for name, _, pair in found if name]),
+        ],
     }
 
 
-def _turns(whole: float | None, within: float | None) -> bool:
-    """Simpson's guard: whether the bands together say the opposite of the whole."""
-    return whole is not None and within is not None and (whole - 1) * (within - 1) < 0
+def _within(alike: str, whole: float | None, pairs: Sequence[tuple[str, Comparison]]) -> dict[str, Any]:
+    """The common ratio of people who have something in common; `turns` is Simpson's guard: whether it says the opposite
+    of the whole (R-MET-8)."""
+    common = mantel_haenszel.common([mantel_haenszel.Stratum(name, one.group, one.reference) for name, one in pairs])
+    ratio = common.risk_ratio
+    turns = whole is not None and ratio is not None and (whole - 1) * (ratio - 1) < 0
+    return {"alike": alike, "common": common, "turns": turns}
 
 
 def other_stages(month: date, offer: str, attribute: str, group: str) -> Mapping[str, str]:

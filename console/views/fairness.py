@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from console import file_report
 from console.access import SignedInRequest, allowed
-from console.compliance import heat
+from console.compliance import heat, scores
 from console.forms import FileAuditForm
 from fairness import file_audit, tasks
 from fairness.audit_worker import AuditFailed
@@ -27,6 +27,7 @@ from fairness.cube.stages import STAGES, WORDS
 from fairness.file_audit import Columns, UnreadableFile
 from fairness.models import CubeComparison
 from fairness.thresholds import Verdict
+from offers import packs
 
 SUMMED: Final = 2_000  # comparisons that a summary looks through
 
@@ -51,6 +52,7 @@ def overview(request: SignedInRequest) -> HttpResponse:
             "head": heads[stage],
             "largest_difference": _bits(max(head.largest_difference for head in heads.values())),
             "bands": bands,
+            "beyond": scores.beyond(month, bands, frozenset.union(*(pack.proxies for pack in packs.live(month)))),
         }
     return render(request, "fairness/overview.html", context)
 

@@ -13,14 +13,14 @@ from django.urls import NoReverseMatch, reverse
 
 from console.access import SignedInRequest, allowed
 from console.compliance import drill as reading
-from console.compliance import heat
+from console.compliance import heat, scores
 from console.views.fairness import month_of
 from fairness import figures, thresholds
 from fairness.cube import lines, subjects
 from fairness.cube.drift import MONTHS
 from fairness.cube.rollup import ANY
 from fairness.cube.stages import STAGES, WORDS
-from fairness.models import CubeComparison
+from fairness.models import CubeComparison, MonthFigure
 from fairness.thresholds import Verdict
 
 
@@ -54,6 +54,7 @@ def _context(month: date, stage: str, key: str, attribute: str, group: str) -> d
     chosen = reading.chosen_row(rows, group)
     found = reading.waterfall_of(month, key, chosen) if chosen else None
     chart = reading.trend_of(chosen, bands) if chosen else None
+    scored = scores.of_group(month, key, attribute, chosen.group) if chosen else None
     return {
         "month": month,
         "stage": stage,
@@ -71,6 +72,10 @@ def _context(month: date, stage: str, key: str, attribute: str, group: str) -> d
         "trend": chart,
         "trend_figure": figures.trend(chart) if chart else None,
         "cuts": reading.cuts_of(month, stage, key, chosen, bands) if chosen else None,
+        "scored": scored,
+        "scored_figure": figures.deciles(scored["deciles"], bands.fail_ratio) if scored else None,
+        "looked_at": scored is not None or scores.looked_at(month),
+        "differential": scores.differential(month, stage, key, attribute, bands),
         "causes": _causes(key, attribute),
         "bands": bands,
         "scale": reading.SCALE,
@@ -98,3 +103,11 @@ def counts(request: SignedInRequest, comparison: int) -> HttpResponse:
             "href": heat.drill_href(row.offer, row.attribute, month=row.month, stage=row.stage, group=row.group),
         },
     )
+
+
+@allowed("see:fairness")
+def score_counts(request: SignedInRequest, figure: int) -> HttpResponse:
+    """What the figures of scores and outcomes of one group are made of."""
+    row = get_object_or_404(MonthFigure, pk=figure, kind=MonthFigure.Kind.SCORES)
+    href = heat.drill_href(row.offer, row.attribute, month=row.month, stage="selected", group=row.group)
+    return render(request, "fairness/score_counts.html", scores.counts_of(row) | {"href": href})

@@ -45,11 +45,11 @@ def _of_attribute(
             fewest = int(min(people[group], people[reference]))
             if group != reference and fewest >= smallest and chosen.any():
                 found = surname_proxy.compare(p, chosen, group, reference, bands)
-                content = {**_content(found, smallest), "methods": methods}
-                yield Found(offer, attribute, name, groups[reference], fewest, content)
+                told = {**content(found, smallest), "methods": methods}
+                yield Found(offer, attribute, name, groups[reference], fewest, told)
 
 
-def _content(found: Estimate, smallest: int) -> dict[str, object]:
+def content(found: Estimate, smallest: int) -> dict[str, object]:
     """What each method says; one that counts a few people says nothing."""
     shown = [one for one in found.estimators if one.people >= smallest]
     ratios = [one.ratio for one in shown if one.ratio is not None]

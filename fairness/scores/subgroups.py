@@ -20,6 +20,7 @@ from fairness.scores.month import Mask, Month
 CREDIT_BAND: Final = "credit_band"
 MOST_OFFERS: Final = 10
 """Offers that are scanned beside any offer, those that most people were given: 20,000 people take seconds each."""
+_LEAST: Final = 1.0  # points of a score: what hardly pays for its own description is not worth a look
 _SECONDS: Final = 600.0
 
 
@@ -28,8 +29,7 @@ def find(held: Month, groupings: Groupings, smallest: int) -> list[Found]:
 
     Raises AuditFailed where AIF360 gives no answer."""
     subjects = [(offer, chosen) for offer, chosen in _subjects(held) if chosen.any() and not chosen.all()]
-    columns = _columns(held, groupings)
-    scans = [_scan(columns, chosen) for _, chosen in subjects]
+    scans = [scan_of(held, groupings, chosen) for _, chosen in subjects]
     found = audit_worker.scan_isolated(scans, timeout=_SECONDS) if scans else []
     return [
         answer
@@ -51,8 +51,9 @@ def _columns(held: Month, groupings: Groupings) -> Mapping[str, NDArray[np.str_]
     return {**named, CREDIT_BAND: np.where(held.bands == "", NOT_RECORDED, held.bands)}
 
 
-def _scan(columns: Mapping[str, NDArray[np.str_]], chosen: Mask) -> Scan:
+def scan_of(held: Month, groupings: Groupings, chosen: Mask) -> Scan:
     """Counts by every combination; expected of each is the share of its credit band that was chosen."""
+    columns = _columns(held, groupings)
     held: dict[tuple[str, ...], list[int]] = {}
     of_band: dict[str, list[int]] = {}
     for *values, favourable in zip(*(column.tolist() for column in columns.values()), chosen.tolist(), strict=True):
@@ -70,7 +71,7 @@ def _answer(offer: str, scan: Scan, subset: Subset, smallest: int) -> Iterator[F
     """Nothing where the scan names nobody, or so few, or leaves so few out, that it would tell of one of them."""
     inside = [row for row in scan.rows if _within(row[0], scan.columns, subset.values)]
     people, everybody = sum(row[1] for row in inside), sum(row[1] for row in scan.rows)
-    if not subset.values or min(people, everybody - people) < smallest:
+    if not subset.values or subset.score < _LEAST or min(people, everybody - people) < smallest:
         return
     content = {
         "values": subset.values, "people": people, "observed": sum(row[2] for row in inside),

@@ -72,8 +72,8 @@ def test_weighting_hides_a_gap_and_regression_finds_it() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low <= regressed <= found.high
-    assert [one.method for one in found.estimators] == ["weighted", "at least 0.5", "at least 0.8", "regression"]
-    assert found.label == "PROXY"
+    assert [one.method for one in found.estimators] == list(surname_proxy.METHODS)
+    assert found.label == "estimated"
 
 
 def test_one_method_alone_makes_nobody_red() -> None:

@@ -7,7 +7,7 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
 from console import urls
-from fairness.models import ComparatorPair, CubeComparison, CustomerRequest, Search
+from fairness.models import ComparatorPair, CubeComparison, CustomerRequest, MonthFigure, Search
 from tests.living_bank import LivingBank
 
 # What its address needs; "{decision}" and the like stand for what the living bank has.
@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "rule": ("score-670",), "rule_edit": ("score-670",), "contact_policy_edit": ("standard",),
     "ranking_edit": ("standard",), "review": ("{change}",), "release": ("1",), "decision": ("{decision}",),
     "fairness_drill": ("travel-plus", "region"), "fairness_counts": ("{comparison}",),
+    "fairness_score_counts": ("{figure}",),
     "fairness_history": ("card_offers",), "causes": ("travel-plus", "region"),
     "decision_explanation": ("{decision}", "examiner"), "decision_letter": ("{decision}",), "request": ("{request}",),
     "why_not": ("{customer}",),
@@ -43,7 +44,8 @@ NO_PAGE = frozenset(
         "causes_find",
         "decision_explanation_pdf", "decision_explanation_json", "decision_letter_pdf", "request_take", "request_close",
         "request_refuse",
-        "decision_replay", "audit_verify", "customer_by_key", "dead_letters_settle", "arm_draws", "health_streams",
+        "decision_replay", "audit_verify", "customer_by_key", "customer_suppress",
+        "customer_lift", "dead_letters_settle", "arm_draws", "health_streams",
         "individuals_check", "examiner_make", "examiner_download", "model_measure", "model_card_pdf", "model_card_json",
         "validation_begin", "validation_write", "validation_countersign",
         "alternatives_waive", "alternatives_progress", "alternatives_run",
@@ -58,6 +60,7 @@ def address(name: str, bank: LivingBank) -> str:
     held = {
         "change": bank.change.pk, "decision": bank.decisions[0], "customer": bank.customers[0], "finding": bank.finding,
         "comparison": CubeComparison.objects.values_list("pk", flat=True)[0],
+        "figure": MonthFigure.objects.filter(kind="scores").values_list("pk", flat=True)[0],
         "request": CustomerRequest.objects.values_list("pk", flat=True)[0],
         "search": Search.objects.values_list("pk", flat=True)[0],
         "pair": ComparatorPair.objects.values_list("pk", flat=True)[0],
