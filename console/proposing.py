@@ -21,7 +21,7 @@ from console.forms import ProposalForm
 from fairness import tasks
 from fairness.evidence import candidate_content
 from fairness.model_inputs import require_lawful
-from offers import approvals, catalog, purposes
+from offers import approvals, catalog, firm_offers, purposes
 from offers.catalog import InvalidContent, Item
 from offers.models import ChangeRequest
 
@@ -35,7 +35,9 @@ def propose(
         change = catalog.draft(
             kind=kind, key=key, title=title, rationale=rationale, items=items, author=author, now=now
         )
-        require_lawful(change, purposes.checked(0, candidate_content(change)), now.date())
+        content = candidate_content(change)
+        require_lawful(change, purposes.checked(0, content), now.date())
+        firm_offers.require_kept(content, now)
         approvals.submit(change.pk, author=author, now=now)
         transaction.on_commit(lambda: ask_for_evidence(change.pk))
     return change

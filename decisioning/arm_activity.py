@@ -289,7 +289,7 @@ def delays(arm: str, offer: str) -> Delays:
     outcomes = Outcome.objects.filter(
         customer_id__in={customer for customer, _ in targets}, decision_id__in=[decision for _, decision in targets],
         arm=arm,
-    ).exclude(type__in=("impression", "dismissal"))  # fmt: skip
+    ).exclude(type__in=("impression", "dismissal", "decline"))  # fmt: skip
     found = outcomes.values_list("decision_id", "occurred_at")
     waits = [(at - moment_of(decision)).total_seconds() for decision, at in found]
     return Delays(work["waiting"], work["oldest"], median(waits) if waits else None, len(waits))

@@ -13,13 +13,16 @@ from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from decisioning import decision_log, events
+from decisioning import decision_log, events, runtime
 from decisioning.events import Accepted, Rejection
 from decisioning.features import stored
 from decisioning.models import Consent, Outcome, Presentation, RewardWork
 from decisioning.models import Decision as DecisionRow
+from offers import packs
+from offers.prescreening import FIRM_OFFER
 
-TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out")
+TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out", "decline")
+DECLINE = "decline"  # the bank refuses what the customer accepted
 LEARNED = frozenset({"impression", "click", "application", "activation"})
 CLOCK_SKEW = timedelta(minutes=5)  # a channel's clock may be this far from ours
 
@@ -32,11 +35,13 @@ class Event:
     type: str
     occurred_at: datetime
     value: float | None
+    reason: str = ""  # of a decline: the reason code of the rule that was not met
 
     def body(self) -> dict[str, Any]:
         return {
             "decision_id": str(self.decision_id), "offer": self.offer, "type": self.type,
             "occurred_at": self.occurred_at.isoformat(), "value": self.value,
+            **({"reason": self.reason} if self.reason else {}),
         }  # fmt: skip
 
 
@@ -58,6 +63,8 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
             rejected.append(Rejection(index, "NOT_SHOWN", f"no channel was given {event.offer} by this decision"))
         elif not row.made_at - CLOCK_SKEW <= event.occurred_at <= now + CLOCK_SKEW:
             rejected.append(Rejection(index, "OUT_OF_TIME", "occurred_at is before the decision or in the future"))
+        elif event.type == DECLINE and (refused := _not_declined(index, event, row)):
+            rejected.append(refused)
         else:
             good.append((index, event, row, arm))
     with transaction.atomic():
@@ -68,7 +75,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
         Outcome.objects.bulk_create(
             Outcome(
                 customer_id=row.customer_id, event_id=event.event_id, decision_id=row.id, offer=event.offer, arm=arm,
-                type=event.type, occurred_at=event.occurred_at, known_at=now, value=event.value,
+                type=event.type, occurred_at=event.occurred_at, known_at=now, value=event.value, reason=event.reason,
             )
             for _, event, row, arm in kept
         )  # fmt: skip
@@ -88,6 +95,23 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
         rejected=sorted(rejected + conflicts, key=lambda rejection: rejection.index),
         customers=frozenset(row.customer_id for row in opted_out),
     )
+
+
+def _not_declined(index: int, event: Event, row: DecisionRow) -> Rejection | None:
+    """A firm offer is honoured unless a criterion by which the customer was chosen is no longer met: those are the
+    rules of the decision's release, which was approved before she was chosen."""
+    release = runtime.plan(row.release).release
+    if release.offers[event.offer].legal_basis != FIRM_OFFER:
+        return None
+    criteria = {rule.reason_code for rule in release.rules.values() if release.covers(rule, event.offer)}
+    if event.reason in criteria:
+        return None
+    law = packs.strictest(packs.in_force(release, row.made_at.date())).prescreening.citation.text
+    known = ", ".join(sorted(criteria)) or "none"
+    return Rejection(
+        index, "NEW_CRITERION" if event.reason else "NO_CRITERION",
+        f"reason: {event.offer} is a firm offer, declined for a rule of release {row.release} alone ({known}): {law}",
+    )  # fmt: skip
 
 
 def _shown(rows: Sequence[DecisionRow]) -> set[tuple[UUID, str]]:

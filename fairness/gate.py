@@ -20,7 +20,7 @@ from fairness.evidence import candidate_content
 from fairness.governance import readiness
 from fairness.model_inputs import require_lawful
 from fairness.thresholds import Verdict
-from offers import approvals, audit, packs, publishing, purposes, roles, snapshot
+from offers import approvals, audit, firm_offers, packs, publishing, purposes, roles, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import AuditEvent, ChangeRequest, Evidence, Release
@@ -89,6 +89,7 @@ def schedule(
         )  # fmt: skip
         content = candidate_content(change)
         require_lawful(change, purposes.checked(0, content), now.date())
+        firm_offers.require_kept(content, go_live_at)
         _require_ready(change, content, now)
         _require_fair(change, covering(change, content, now, seen))
     return change
@@ -195,6 +196,7 @@ def held_because(change: ChangeRequest) -> str:
 
 def _publish(change: ChangeRequest, found: Evidence, content: snapshot.Content, now: datetime) -> Release:
     require_lawful(change, purposes.checked(0, content), now.date())
+    firm_offers.require_kept(content, now)
     _require_whole(change, content)
     _require_ready(change, content, now)
     release = publishing.publish(change, found, content, now=now)

@@ -210,6 +210,30 @@ class Release(models.Model):
         return f"release {self.number}"
 
 
+class FirmOffer(models.Model):
+    """By what a list was pulled for a firm offer of credit, and until when it is honoured so: offers/firm_offers.py.
+    Append-only, and a release that moves these criteria is refused by trigger meanwhile."""
+
+    offer = models.CharField(max_length=120, db_index=True)
+    campaign = models.CharField(max_length=120)
+    criteria = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
+    basis = models.CharField(max_length=200)  # the law, as the packs in force cited it
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    honoured_until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="honoured_after_it_was_made", condition=Q(honoured_until__gt=F("made_at")))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offer}, {self.campaign}"
+
+
 class Stop(models.Model):
     """An emergency brake on one thing or on everything; one person stops, another resumes. What a policy stops by
     itself (`stopped_by` None) anybody may resume who may resume at all."""

@@ -43,6 +43,8 @@ WORDS: Final = {
     "validate:models": "validate a model that somebody else developed",
     "search:alternatives": "search for less discriminatory alternatives",
     "sign:alternatives": "sign a search that somebody else wrote",
+    "pull:list": "pull a list for a firm offer, which freezes its criteria",
+    "hold:records": "place a legal hold, or end one that somebody else placed",
     "work:requests": "answer what customers ask about decisions",
     "export:evidence": "make an examiner pack",
     "justify": "justify a change whose fair lending fails",

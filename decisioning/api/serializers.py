@@ -116,6 +116,15 @@ class OutcomeEvent(Strict):
     type = serializers.ChoiceField(outcomes.TYPES)
     occurred_at = Moment()
     value = Number(min_value=-1e9, max_value=1e9, required=False, allow_null=True)
+    reason = serializers.RegexField(
+        r"^[A-Z][A-Z0-9_]{2,39}\Z", required=False,
+        help_text="Of a decline: the reason code of the rule that is not met. A firm offer takes one of its own rules.",
+    )  # fmt: skip
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "reason" in attrs and attrs["type"] != outcomes.DECLINE:
+            raise serializers.ValidationError({"reason": "Only a decline has a reason."})
+        return attrs
 
 
 class Events(serializers.Field[Any, Any, Any, Any]):

@@ -99,6 +99,7 @@ class Outcome(models.Model):
     occurred_at = models.DateTimeField()
     known_at = models.DateTimeField()
     value = models.FloatField(null=True)
+    reason = models.CharField(max_length=40, default="")  # of a decline, the reason code of a rule
 
     class Meta:
         managed = False

@@ -25,6 +25,7 @@ from fairness.models.governance import (
     ModelValidation,
     ReviewTrigger,
 )
+from fairness.models.holds import HoldEnd, LegalHold
 from fairness.models.scores import MonthFigure
 from fairness.models.vault import ProtectedAttribute
 
@@ -45,7 +46,9 @@ __all__ = [
     "FairnessAudit",
     "Finding",
     "FindingEvent",
+    "HoldEnd",
     "IndividualCheck",
+    "LegalHold",
     "ModelMeasurement",
     "ModelRecord",
     "ModelValidation",

@@ -1,0 +1,98 @@
+"""T-LEG-07d (FAIRNESS L8): whoever accepts a firm offer is declined for a criterion by which she was chosen, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from decisioning import runtime
+from decisioning.models import Outcome
+from tests import bank, catalogue
+
+pytestmark = pytest.mark.django_db
+
+SCORE = {"attribute": "credit_score", "op": ">=", "value": 700}
+SOLVENT = {"attribute": "debt_to_income", "op": "<=", "value": 0.4}
+
+
+def published(legal_basis: str, **rules: Any) -> None:
+    content = catalogue.content(offers=1, rules=rules)
+    content["offer"]["offer-0"]["legal_basis"] = legal_basis
+    bank.publish(content)
+    bank.warm()
+
+
+@pytest.fixture(autouse=True)
+def _customers() -> Iterator[None]:
+    bank.customers(1)
+    yield
+    runtime.forget()
+
+
+def post(path: str, content: bytes) -> Any:
+    headers = {"Authorization": f"Api-Key {bank.key()}"}
+    return Client().post(f"/api/v1{path}", content, content_type="application/json", headers=headers).json()
+
+
+def declined(made: dict[str, Any], event_id: str = "d", **said: str) -> Any:
+    event = {
+        "event_id": event_id, "decision_id": made["decision_id"], "offer": made["offers"][0]["offer"],
+        "type": "decline", "occurred_at": timezone.now().isoformat(), **said,
+    }  # fmt: skip
+    return post("/outcomes", orjson.dumps({"events": [event]}))
+
+
+def decided() -> dict[str, Any]:
+    made: dict[str, Any] = post("/decisions", bank.body())
+    assert [offer["offer"] for offer in made["offers"]] == ["offer-0"]
+    return made
+
+
+def floor(when: dict[str, Any] = SCORE, reason: str = "SCORE_TOO_LOW") -> dict[str, Any]:
+    return catalogue.rule(when, scope="offer", target="offer-0", reason=reason)
+
+
+@pytest.mark.parametrize("reason", ["SCORE_TOO_LOW", "UNDER_21_PRESCREEN"])
+def test_a_firm_offer_is_declined_for_a_criterion_that_was_set_before(reason: str) -> None:
+    published("firm_offer", floor=floor())
+    assert declined(decided(), reason=reason)["accepted"] == 1
+    assert list(Outcome.objects.values_list("type", "reason")) == [("decline", reason)]
+
+
+@pytest.mark.parametrize(("said", "code"), [({"reason": "TOO_MUCH_DEBT"}, "NEW_CRITERION"), ({}, "NO_CRITERION")])
+def test_a_firm_offer_is_not_declined_for_a_new_criterion_or_for_none(said: dict[str, str], code: str) -> None:
+    """T-LEG-07d: the field is named, with the criteria that there were and the law."""
+    published("firm_offer", floor=floor())
+    (refused,) = declined(decided(), **said)["rejected"]
+    assert refused["code"] == code
+    assert refused["message"].startswith("reason: offer-0 is a firm offer")
+    assert "SCORE_TOO_LOW" in refused["message"]
+    assert "1681b" in refused["message"]
+    assert not Outcome.objects.exists()
+
+
+def test_what_was_approved_after_she_was_chosen_is_a_new_criterion() -> None:
+    """T-LEG-07d."""
+    published("firm_offer", floor=floor())
+    before = decided()
+    published("firm_offer", floor=floor(), solvent=floor(SOLVENT, "TOO_MUCH_DEBT"))
+    assert declined(before, reason="TOO_MUCH_DEBT")["rejected"][0]["code"] == "NEW_CRITERION"
+
+
+def test_an_invitation_is_declined_for_whatever_reason_and_the_same_event_counts_once() -> None:
+    published("invitation")
+    made = decided()
+    assert declined(made, reason="TOO_MUCH_DEBT")["accepted"] == 1
+    assert declined(made, event_id="e")["accepted"] == 1
+
+
+@pytest.mark.parametrize("said", [{"type": "click", "reason": "SCORE_TOO_LOW"}, {"reason": "She is too young"}])
+def test_a_reason_is_a_code_and_of_a_decline_alone(said: dict[str, str]) -> None:
+    published("invitation")
+    (refused,) = declined(decided(), **said)["rejected"]
+    assert "reason" in refused["message"]
