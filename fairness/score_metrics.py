@@ -163,6 +163,8 @@ def conditional_marginal_effect(
     """The average marginal effect of being in the reference, in a logit with legitimate controls (n, k): what is left
     of the gap among people who are alike in them. The interval is the delta method's. None where the fit has no finite
     answer: a group or an outcome is missing, or separated by the controls."""
+    if not (group.any() and reference.any()):
+        return None
     both = group | reference
     spread = controls[both].std(axis=0)
     standardised = (controls[both] - controls[both].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
