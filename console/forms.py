@@ -99,13 +99,20 @@ class FileAuditForm(forms.Form):
 
     file = forms.FileField(help_text="CSV with a header, 50 MB at most.")
     groups = forms.CharField(
+        label="Groups, by column",
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="One a line: sex, sex=male (male is the reference), or age>=40 (splits in two).",
     )
-    decision = forms.CharField(help_text="approved, or status=approved where the value must be named.")
-    outcome = forms.CharField(required=False, help_text="What really happened, said alike. May stay empty.")
-    score = forms.CharField(required=False)
-    weight = forms.CharField(required=False, help_text="People that a row stands for.")
+    decision = forms.CharField(
+        label="Column of the decision", help_text="approved, or status=approved where the value must be named."
+    )
+    outcome = forms.CharField(
+        label="Column of the outcome", required=False, help_text="What really happened, said alike. May stay empty."
+    )
+    score = forms.CharField(label="Column of the score", required=False, help_text="May stay empty.")
+    weight = forms.CharField(
+        label="Column of the weight", required=False, help_text="People that a row stands for. May stay empty."
+    )
 
     def clean_file(self) -> Any:
         given = self.cleaned_data["file"]

@@ -13,6 +13,8 @@ from django.forms import BaseFormSet, BoundField, formset_factory
 
 from console.compliance import pack_words
 from console.forms import DateInput, ProposalForm
+from console.templatetags.console import words
+from console.wording import attribute_name
 from offers import packs
 from offers.pack_schema import PROXIES
 from offers.register import ATTRIBUTES
@@ -54,7 +56,10 @@ class PackForm(ProposalForm):
         label=pack_words.REPORTED, choices=list(pack_words.METRICS.items()), widget=forms.CheckboxSelectMultiple()
     )
     references = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="One a line: gender = male."
+        label="Reference groups",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line: gender = male.",
     )
     age_bands = forms.CharField(
         required=False, widget=forms.Textarea(attrs={"rows": 3}),
@@ -81,12 +86,11 @@ class PackForm(ProposalForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, (label, _) in pack_words.LINES.items():
+        for name, (label, unit) in pack_words.LINES.items():
             whole = isinstance(getattr(_DEFAULT, name), int)
             field = forms.IntegerField if whole else forms.FloatField
-            self.fields[_LINE + name] = field(
-                label=label, required=False, help_text=f"Strict default: {getattr(_DEFAULT, name):g}."
-            )
+            told = f"{pack_words.UNITS[unit]}Strict default: {getattr(_DEFAULT, name):g}."
+            self.fields[_LINE + name] = field(label=label, required=False, help_text=told)
         for kind, label in pack_words.RECORDS.items():
             self.fields[_MONTHS + kind] = forms.IntegerField(
                 label=label.capitalize(), required=False, min_value=1, max_value=600
@@ -108,25 +112,24 @@ class PackForm(ProposalForm):
             for row, lower, upper in zip(rows, starts, [*starts[1:], None], strict=False)
         ]
 
-    def section(self, title: str) -> list[BoundField]:
-        return self.bound({
-            "Where and when": ("title", "summary", "countries", "states", "effective_from", "effective_until",
-                               "verified_on"),
-            "Lines of the audits": tuple(_LINE + name for name in pack_words.LINES),
-            "Groups and figures": ("references", "age_bands", "proxies", "metrics"),
-            "Before anything goes live": ("lda", "reweighing", "group_aware_decision_time"),
-            "Firm offers from a consumer report": _PRESCREENING,
-            "When a line is crossed": _MONITORS,
-            "Months that records are kept": tuple(_MONTHS + kind for kind in pack_words.RECORDS),
-        }[title])  # fmt: skip
-
     @property
-    def sections(self) -> list[tuple[str, list[BoundField]]]:
-        titles = (
-            "Where and when", "Lines of the audits", "Groups and figures", "Before anything goes live",
-            "Firm offers from a consumer report", "When a line is crossed", "Months that records are kept",
-        )  # fmt: skip
-        return [(title, self.section(title)) for title in titles]
+    def sections(self) -> list[tuple[str, list[tuple[str, list[BoundField]]]]]:
+        """The form by heading, and under it by topic; "" where the heading says enough."""
+        return [
+            ("Where and when", self._alone("title", "summary", "countries", "states", "effective_from",
+                                           "effective_until", "verified_on")),
+            ("Lines of the audits", [
+                (topic, self.bound(tuple(_LINE + name for name in names)))
+                for topic, names in pack_words.TOPICS.items()
+            ]),
+            ("Groups and figures", self._alone("references", "age_bands", "proxies", "metrics")),
+            ("Before anything goes live", self._alone("lda", "reweighing", "group_aware_decision_time")),
+            ("When a line is crossed", self._alone(*_MONITORS)),
+            ("Months that records are kept", self._alone(*(_MONTHS + kind for kind in pack_words.RECORDS))),
+        ]  # fmt: skip
+
+    def _alone(self, *names: str) -> list[tuple[str, list[BoundField]]]:
+        return [("", self.bound(names))]
 
     def content(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -247,7 +250,15 @@ def rows(made: Lists) -> dict[str, list[dict[str, Any]]]:
 
 
 def _rows(content: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**one, **({"attributes": ", ".join(one["attributes"])} if "attributes" in one else {})} for one in content]
+    """Each row as its form starts, and what it is called above it."""
+    return [{**one, **_called(one)} for one in content]
+
+
+def _called(one: Mapping[str, Any]) -> dict[str, str]:
+    if "attributes" in one:
+        names = [attribute_name(name) for name in one["attributes"]]
+        return {"attributes": ", ".join(one["attributes"]), "called": ", ".join(names)}
+    return {"called": words(one["template"]) if "template" in one else one["text"]}
 
 
 def age_bands(bands: Bands) -> list[dict[str, Any]]:

@@ -43,6 +43,25 @@ LINES: Final[Mapping[str, tuple[str, str]]] = {
     "proxy_strong": ("Proxy is strong from an AUC of", "ratio"),
     "smallest_shown": ("Groups are shown from", "people"),
 }
+# What the lines are about, as the form groups them; together they are all of LINES.
+TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "What is watched and what fails": (
+        "watch_ratio", "fail_ratio", "reverse_ratio", "parity_watch", "parity_fail", "odds_watch", "odds_fail",
+    ),
+    "When there is enough to say so": (
+        "significance", "material_shortfall", "smallest_cell", "power", "smallest_shown",
+    ),
+    "Scores and their calibration": (
+        "smd_watch", "smd_fail", "effect_watch", "effect_fail", "calibration_watch", "calibration_fail",
+    ),
+    "Steering and exposure": (
+        "steering_watch", "steering_fail", "exposure_watch", "exposure_fail", "lockout_people", "lockout_share",
+    ),
+    "Inputs that give a group away": ("proxy_notable", "proxy_strong"),
+}  # fmt: skip
+UNITS: Final[Mapping[str, str]] = {
+    "points": "A share: 0.05 is 5 points. ", "share": "A share: 0.8 is 80 %. ", "people": "People. ", "ratio": "",
+}  # fmt: skip
 METRICS: Final[Mapping[str, str]] = {
     "M1": "adverse impact ratio", "M2": "statistical parity", "M3": "equal opportunity", "M4": "average odds",
     "M5": "error rates", "M6": "Theil and entropy", "M7": "consistency", "M8": "standardised mean difference",

@@ -84,6 +84,8 @@ def test_a_pack_shows_each_line_its_source_and_where_it_is_not_the_strict_defaul
 
 def test_every_line_of_the_bands_has_its_words() -> None:
     assert tuple(pack_words.LINES) == packs.LINES
+    grouped = [name for names in pack_words.TOPICS.values() for name in names]
+    assert sorted(grouped) == sorted(packs.LINES)
     assert list(pack_words.METRICS) == [f"M{number}" for number in range(1, 19)]
 
 
