@@ -55,7 +55,7 @@ def approvals(record: Record, audience: Audience) -> Block:
 
 
 def _day(at: datetime | None) -> str:
-    return f"{at:%-d %B %Y}" if at else "–"
+    return f"{at:%-d %b %Y}" if at else "–"
 
 
 def _decisive(record: Record) -> list[Item]:

@@ -78,7 +78,7 @@ def _totals(contacts: caps.Contacts, record: Record) -> tuple[int, int]:
 
 def data(record: Record, audience: Audience) -> Block:
     """Block 8."""
-    groups = {name: seconds for name, seconds in sorted(record.of.known.ages.items()) if _read(record, name)}
+    groups = _groups(record)
     rows = tuple(
         (
             GROUPS[name].meaning, wording.age(seconds),
@@ -99,6 +99,16 @@ def data(record: Record, audience: Audience) -> Block:
             "proxy_inputs": proxy_inputs(record.of.plan),
         },
     )  # fmt: skip
+
+
+def _groups(record: Record) -> dict[str, float]:
+    """What was known and read, with its age in seconds."""
+    return {name: seconds for name, seconds in sorted(record.of.known.ages.items()) if _read(record, name)}
+
+
+def sources(record: Record) -> set[str]:
+    """Where what was read came from, in codes of the register."""
+    return {one.source for name in _groups(record) for one in _read(record, name)}
 
 
 def _read(record: Record, group: str) -> list[Any]:

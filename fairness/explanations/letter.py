@@ -19,10 +19,13 @@ _RIGHTS: Final = (
     "You can ask us to correct what we know about you.",
     "You can tell us at any time that you want no more offers. We then stop.",
 )
-_HOW: Final = (
-    "A computer compared the cards that you may have.",
-    "It used what we know from your accounts with us, and what you told us.",
-)
+_COMPARED: Final = "A computer compared the cards that you may have."
+_FROM: Final[Mapping[str, str]] = {
+    "own_txn": "what we know from your accounts with us", "application": "what you told us",
+    "consumer_report": "your credit report", "prescreen": "your credit report",
+    "affiliate": "what companies of our group know", "third_party": "what others told us",
+    "session": "what you did on this visit",
+}  # fmt: skip
 _UNPROTECTED: Final = "It did not use any protected characteristic."
 _AGE: Final = {"is_21_or_over": "whether you are 21 or older, as the law asks"}
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
@@ -38,7 +41,7 @@ def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
     shown, others, reasons = (
         part(record, "customer") for part in (outcome.outcome, outcome.alternatives, score.score)
     )  # fmt: skip
-    cards = tuple(f"{name}: {why}" for name, why in others.table.rows) if others.table else ()
+    cards = tuple(f"{name}. {why}" for name, why in others.table.rows) if others.table else ()
     blocks = [
         Block(0, "shown", "Dear customer", ("You asked us why you were shown what you saw.", *shown.sentences)),
         *([Block(0, "how", "How it was chosen", _how(record))] if record.first else []),
@@ -60,8 +63,11 @@ def build(row: DecisionRow, now: datetime) -> dict[str, Any]:
 
 def _how(record: Record) -> tuple[str, ...]:
     """What may truly be said of this release and this decision."""
-    by_chance = ["Chance had a small part in it, so that we learn which cards people like."]
-    return (*_HOW, *_protected(record), *(by_chance if record.learning_share else []))
+    by_chance = ["Chance had a part in it, so that we learn which cards people like."]
+    read = handling.sources(record)
+    used = list(dict.fromkeys(text for source, text in _FROM.items() if source in read))
+    told = [f"It used {wording.listed(used)}."] if used else []
+    return (_COMPARED, *told, *_protected(record), *(by_chance if record.learning_share else []))
 
 
 def _protected(record: Record) -> list[str]:

@@ -98,7 +98,7 @@ def outcome(record: Record, audience: Audience) -> Block:
     }  # fmt: skip
     if plain:
         place = wording.SHOWN_ON.get(record.row.channel, wording.code(record.row.channel))
-        sentences = [f"On {record.row.made_at:%-d %B %Y} we showed you {offer.name} in {place}."]
+        sentences = [f"On {record.row.made_at:%-d %B %Y} we showed you {offer.name} {place}."]
         sentences += [f"Its terms: {price}."] if price else []
         return Block(2, "outcome", "What you were shown", tuple(sentences), data=data)
     others = wording.listed([release.offers[choice.offer].name for choice in record.of.decision.choices[1:]])

@@ -24,6 +24,8 @@ SIZES: Final = {"customer": 11.0, "agent": 8.5, "examiner": 6.5}  # points, by a
 _RULE, _QUIET = HexColor("#c9ced6"), HexColor("#4a5361")
 _LABEL: Final = 7.5  # width of the labels of facts, in letters of their size
 _GUTTER: Final = 6 * mm
+_PADDING: Final = 4  # of a cell, on its right, in points
+_LONGEST, _SHORT = 60, 16  # letters of a cell: beyond them its column is not widened; within them it is not broken
 _LEFT: Final = 6  # the last block of the left column
 
 
@@ -72,7 +74,8 @@ def _body(page: Mapping[str, Any], width: float, size: float) -> Iterator[Any]:
     left, right = (list(_story(page, blocks, column, size)) for blocks in sides)
     table = Table([[left, right]], colWidths=[column + _GUTTER, column], hAlign="LEFT")
     flush = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("TOP", "BOTTOM", "LEFT")]
-    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *flush, ("RIGHTPADDING", (0, 0), (-1, -1), 0)]))
+    apart = [("RIGHTPADDING", (0, 0), (0, 0), _GUTTER), ("RIGHTPADDING", (1, 0), (1, 0), 0)]
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *flush, *apart]))
     yield table
 
 
@@ -84,9 +87,9 @@ def _story(page: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]], width: 
         for text in block["sentences"]:
             yield Paragraph(escape(text), _style("body", size))
         if block["facts"]:
-            yield _grid([[label, value] for label, value in block["facts"]], width, size, heads=False)
+            yield grid([[label, value] for label, value in block["facts"]], width, size, heads=False)
         if block["table"]:
-            yield _grid([block["table"]["columns"], *block["table"]["rows"]], width, size)
+            yield grid([block["table"]["columns"], *block["table"]["rows"]], width, size)
     if page.get("footer"):
         yield Paragraph(escape(page["footer"]), _style("body", size, before=size))
 
@@ -98,25 +101,53 @@ def _style(name: str, size: float, *, bold: bool = False, before: float = 0.0, q
     )  # fmt: skip
 
 
-def _grid(rows: list[list[str]], width: float, size: float, *, heads: bool = True) -> Table:
+def grid(rows: list[list[str]], width: float, size: float, *, heads: bool = True) -> Table:
     """Texts in cells that break; the first row holds headings, or else the first column labels."""
     body, quiet = _style("cell", size), _style("label", size, quiet=True)
+    rows = [[_breakable(text) for text in row] for row in rows]
     cells = [
         [Paragraph(escape(text), quiet if (heads and not at) or (not heads and not place) else body)
          for place, text in enumerate(row)]
         for at, row in enumerate(rows)
     ]  # fmt: skip
-    table = Table(cells, colWidths=_widths(rows, width, size, heads=heads), hAlign="LEFT")
+    table = Table(cells, colWidths=_widths(rows, width, size, heads=heads), hAlign="LEFT", repeatRows=int(heads))
     lines = [("LINEBELOW", (0, 0), (-1, 0), 0.4, _RULE)] if heads else []
     tight = [(f"{side}PADDING", (0, 0), (-1, -1), pad) for side, pad in
-             (("TOP", 0.4), ("BOTTOM", 0.4), ("LEFT", 0), ("RIGHT", 4))]  # fmt: skip
+             (("TOP", 0.4), ("BOTTOM", 0.4), ("LEFT", 0), ("RIGHT", _PADDING))]  # fmt: skip
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *lines, *tight]))
     return table
 
 
 def _widths(rows: list[list[str]], width: float, size: float, *, heads: bool) -> list[float]:
-    """Columns as wide as their longest text asks for, within bounds, so that a long one does not starve the others."""
+    """Columns at least as wide as a short text or the longest word of a long one, so that none is broken; what is left
+    goes to those whose text is long, within bounds, so that one does not starve the others."""
     if not heads:
         return [size * _LABEL, width - size * _LABEL]
-    longest = [max(min(60, max(8, len(row[place]))) for row in rows) for place in range(len(rows[0]))]
-    return [width * one / sum(longest) for one in longest]
+    columns = [[row[place] for row in rows] for place in range(len(rows[0]))]
+    for short in (_SHORT, 0):
+        least = [
+            max(_across(part, size) for at, text in enumerate(texts) for part in _parts(text, short if at else 0))
+            for texts in columns
+        ]
+        if sum(least) < width:
+            break
+    else:
+        return [width * one / sum(least) for one in least]
+    longest = [max(_across(text[:_LONGEST], size) for text in texts) for texts in columns]
+    more = [max(wanted - one, 1.0) for wanted, one in zip(longest, least, strict=True)]
+    return [one + (width - sum(least)) * part / sum(more) for one, part in zip(least, more, strict=True)]
+
+
+def _parts(text: str, short: int) -> list[str]:
+    """What of a text should stay on one line: a date, a name, or else each of its words."""
+    return [text] if len(text) <= short else text.split()
+
+
+def _breakable(text: str) -> str:
+    """A long key, such as that of an arm, may end a line behind its stroke."""
+    return " ".join(word.replace("/", "/ ") if len(word) > _SHORT else word for word in text.split(" "))
+
+
+def _across(text: str, size: float) -> float:
+    """How wide a text is in a cell, in points."""
+    return float(pdfmetrics.stringWidth(text, fonts()[0], size)) + _PADDING + 1

@@ -25,7 +25,7 @@ _NO_MODEL: Final = "No score was computed from facts about you."
 def score(record: Record, audience: Audience) -> Block:
     """Block 5."""
     given = record.chosen["contributions"] if record.chosen else None
-    title = "What spoke for it, and what against" if audience == "customer" else "Score and reasons"
+    title = "What counted for it, and what against it" if audience == "customer" else "Score and reasons"
     if record.chosen is None or given is None:
         text = _NO_MODEL if audience == "customer" else "No model scored the offer shown."
         return Block(5, "score", title, sentences=(text,), data={"reasons": None})
@@ -36,46 +36,56 @@ def score(record: Record, audience: Audience) -> Block:
     rows = tuple(
         (
             wording.code(reason["family"]), "for" if raises else "against", f"× {math.exp(reason['log_odds']):.2f}",
-            _inputs(reason, record),
+            _inputs(reason, record) or "",
         )
         for reason, raises in told
     )  # fmt: skip
     arm = record.chosen["arms"][0]
-    listed = ", ".join(f"{name} {given[key]:+.3f}" for name, key in (("mean", "base"), ("score", "raw_score")))
-    rest = given["reasons"]["rest"]
     return Block(
         5, "score", title,
         sentences=() if rows else ("No family of inputs moved the odds by a sixth or more.",),
-        facts=(
-            ("Propensity", f"{wording.percent(arm['propensity'])} by {record.row.model}, {_origin(record, arm)}"),
-            ("Log-odds", f"{listed}, listed reasons {given['raw_score'] - given['base'] - rest:+.3f}, rest {rest:+.3f};"
-                         f" counted from {_baseline(given['reasons']['baseline'])}"),
-        ),
+        facts=_figures(record, arm, given) if audience == "examiner"
+              else (("Expected response", wording.percent(arm["propensity"])),),
         table=Table(("Reason", "Direction", "Odds", "Strongest inputs"), rows) if rows else None,
         data={"base": given["base"], "raw_score": given["raw_score"], **given["reasons"]},
     )  # fmt: skip
 
 
+def _figures(record: Record, arm: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The score and its parts, which add up, to whoever checks them."""
+    rest = given["reasons"]["rest"]
+    parts = {
+        "mean": given["base"], "score": given["raw_score"],
+        "listed reasons": given["raw_score"] - given["base"] - rest, "rest": rest,
+    }  # fmt: skip
+    told = ", ".join(f"{name} {value:+.3f}" for name, value in parts.items())
+    return (
+        ("Propensity", f"{wording.percent(arm['propensity'])} by {record.row.model}, {_origin(record, arm)}"),
+        ("Log-odds", f"{told}; counted from {_baseline(given['reasons']['baseline'])}"),
+    )
+
+
 def _plainly(record: Record, title: str, told: list[tuple[Mapping[str, Any], bool]]) -> Block:
     sentences = []
     for reason, raises in told:
-        about = wording.capital(BY_NAME[reason["family"]].meaning)
+        about, side = BY_NAME[reason["family"]].meaning, "for" if raises else "against"
         facts = _inputs(reason, record, plain=True)
-        side = "for" if raises else "against"
-        sentences.append(f"{about} spoke {side} this card" + (f" ({facts})." if facts else "."))
+        who = wording.capital(about) if facts is not None else f"What we do not know about {about}"
+        sentences.append(f"{who} counted {side} this card" + (f" ({facts})." if facts else "."))
     return Block(
         5, "score", title, sentences=tuple(sentences) or (_NOTHING,),
         data={"reasons": [{"family": reason["family"], "for": raises} for reason, raises in told]},
     )  # fmt: skip
 
 
-def _inputs(reason: Mapping[str, Any], record: Record, *, plain: bool = False) -> str:
-    """The inputs of a family that moved the score in its direction, with their values, the strongest first."""
+def _inputs(reason: Mapping[str, Any], record: Record, *, plain: bool = False) -> str | None:
+    """The inputs of a family that moved the score in its direction, with their values, the strongest first; None to a
+    customer of whom the bank has none of them."""
     typical = _typical(record)
     same = [one["column"] for one in reason["inputs"] if (one["log_odds"] > 0) == (reason["log_odds"] > 0)]
     values = [(name, _value(name, record)) for name in same[:_INPUTS]]
     if plain and all(value is None for _, value in values):
-        return "we have nothing on record"
+        return None
     facts = [
         wording.fact(name, value, typical.get(name), plain=plain)
         for name, value in values

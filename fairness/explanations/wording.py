@@ -39,8 +39,9 @@ UNTOLD: Final = frozenset(
      "entry_point", "device_type", *(name for name in ATTRIBUTES if name.startswith("text_interest_"))}
 )  # fmt: skip
 SHOWN_ON: Final[Mapping[str, str]] = {
-    "mobile_app": "our app", "web": "our website", "email": "e-mail", "sms": "a text message",
-    "push": "a notification", "branch": "a branch", "call_centre": "a phone call", "direct_mail": "a letter",
+    "mobile_app": "in our app", "web": "on our website", "email": "in an e-mail", "sms": "in a text message",
+    "push": "in a notification", "branch": "in a branch", "call_centre": "in a phone call",
+    "direct_mail": "in a letter",
 }  # fmt: skip
 
 
@@ -97,8 +98,12 @@ def fact(name: str, value: Any, typical: Any = None, *, plain: bool = False) -> 
 def terms(offer: Offer) -> str:
     """The price of a card in a few words, or ""."""
     labels = {"rate": "rate {} a year", "fee": "yearly fee {}", "bonus": "welcome bonus {}", "limit": "limit up to {}"}
-    given = [(name, offer.facts.get(name)) for name in labels]
-    return ", ".join(labels[name].format(value_in_words(name, value)) for name, value in given if value is not None)
+    free = {"fee": "no yearly fee", "bonus": "no welcome bonus"}
+    given = [(name, offer.facts[name]) for name in labels if offer.facts.get(name) is not None]
+    return ", ".join(
+        labels[name].format(value_in_words(name, value)) if value or name not in free else free[name]
+        for name, value in given
+    )
 
 
 def listed(texts: list[str]) -> str:

@@ -39,8 +39,16 @@ def test_sentences_are_short_and_hold_no_code(row: DecisionRow) -> None:
 
 def test_it_says_what_counted_and_what_can_be_done(row: DecisionRow) -> None:
     told = " ".join(sentences(row))
-    assert "spoke for this card" in told
+    assert "counted for this card" in told
     assert "You can ask a person to look at this decision." in told
+
+
+def test_it_names_the_credit_report_only_where_one_was_read(row: DecisionRow) -> None:
+    """The bank's rule reads the credit score; without that rule and its model nothing of a report is read."""
+    assert any(re.match("It used what we know from your accounts .*your credit report", one) for one in sentences(row))
+    bank.publish(catalogue.content(offers=2))
+    bank.warm()
+    assert "credit report" not in " ".join(sentences(explained.decide(session="s-7")))
 
 
 def noticed(pack: str, basis: str, session: str) -> list[str]:

@@ -67,7 +67,7 @@ def test_reasons_are_at_most_four_each_way_and_never_vague(row: DecisionRow) -> 
 
 def test_a_customer_reads_values_in_words_and_what_is_typical(row: DecisionRow) -> None:
     told = " ".join(block(built(row, "customer"), 5)["sentences"])
-    assert "your credit history spoke for this card (credit score: 720, typical is" in told.lower()
+    assert "your credit history counted for this card (credit score: 720, typical is" in told.lower()
 
 
 def test_a_customer_reads_no_protected_word_no_proxy_and_no_value_of_the_vault(row: DecisionRow) -> None:
