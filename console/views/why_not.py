@@ -17,6 +17,7 @@ from decisioning.serve import UnknownPlacement
 from fairness.explanations.why_not import UnknownOffer, why_not
 from offers import audit
 from offers.models import Offer
+from offers.register import GROUPS
 from offers.types import CHANNELS
 
 PROPOSED = 200  # offers that the field proposes
@@ -30,7 +31,7 @@ def index(request: SignedInRequest, external_id: str) -> HttpResponse:
         raise Http404(f"There is no customer {external_id}.")
     offer, channel = request.GET.get("offer", "").strip(), request.GET.get("channel", "")
     channel = channel if channel in CHANNELS else CHANNELS[0]
-    answer, refusal = _asked(request, external_id, customer, offer, channel) if offer else (None, "")
+    answer, refusal = _asked(request, external_id, customer, _key(offer), channel) if offer else (None, "")
     return render(
         request,
         "customers/why_not.html",
@@ -41,9 +42,15 @@ def index(request: SignedInRequest, external_id: str) -> HttpResponse:
             "channels": CHANNELS,
             "offers": Offer.objects.filter(live=True).order_by("key").values_list("key", "title")[:PROPOSED],
             "answer": answer,
+            "withheld": [GROUPS[name].meaning for name in answer["withheld"]] if answer else [],
             "refusal": refusal,
         },
     )
+
+
+def _key(text: str) -> str:
+    """Of the card that is meant: somebody on the telephone knows its name, not its key."""
+    return Offer.objects.filter(live=True, title__iexact=text).values_list("key", flat=True).first() or text
 
 
 def _asked(

@@ -26,12 +26,12 @@ from offers.register import ATTRIBUTES
 
 _SESSION: Final = "why-not"
 _STAGES: Final[Mapping[str, str]] = {
-    "stops": "it is stopped, or not for this channel, placement or season",
-    "consent": "there is no consent for it",
-    "eligibility": "a rule is not met",
-    "caps": "it has been shown as often as the contact policy allows",
-    "bandit": "it is eligible, and others ranked higher",
-    "creative": "it has no text for this channel",
+    "stops": "would not be shown now, because it is stopped, or not for this channel, placement or season",
+    "consent": "would not be shown now, because there is no consent for it",
+    "eligibility": "would not be shown now, because a rule is not met",
+    "caps": "would not be shown now, because it has been shown as often as the contact policy allows",
+    "bandit": "is eligible, but others rank higher",
+    "creative": "would not be shown now, because it has no text for this channel",
 }
 
 
@@ -115,8 +115,8 @@ def _sentence(name: str, stage: str | None, of: Asked, first: str) -> str:
     whole = explanation.ended_at(of.plan, of.decision)
     if whole:
         return f"No card would be shown: {NOTHING[of.decision.reason or 'NO_ELIGIBLE_OFFER'][1]}"
-    beside = f" ({first} comes first)" if stage == explanation.RANKING and first else ""
-    return f"{name} would not be shown now, because {_STAGES.get(stage, stage)}{beside}."
+    beside = f": {first} comes first" if stage == explanation.RANKING and first else ""
+    return f"{name} {_STAGES[stage]}{beside}."
 
 
 def _rules(offer: str, of: Asked) -> Iterator[dict[str, Any]]:
