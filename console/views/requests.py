@@ -89,12 +89,12 @@ def _page(request: SignedInRequest, row: CustomerRequest, forms: dict[str, Form]
 
 @allowed("work:requests")
 def new(request: SignedInRequest) -> HttpResponse:
-    """Take a request down, also from a decision, whose customer is filled in."""
+    """Record a request, also from a decision, whose customer is filled in."""
     form = RequestForm(request.POST if request.method == "POST" else None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
         made = _open(request, form)
         if made:
-            messages.success(request, f"Taken down. It is due on {timezone.localtime(made.due_at):%-d %B %Y}.")
+            messages.success(request, f"Recorded. It is due on {timezone.localtime(made.due_at):%-d %B %Y}.")
             return redirect("request", request_id=made.pk)
     return render(request, "requests/new.html", {"form": form}, status=400 if form.errors else 200)
 
