@@ -130,7 +130,10 @@ def percent(value: float | None, digits: int = 1) -> str:
 @register.filter
 def points(value: float | None) -> str:
     """A difference of two shares in percentage points, signed: -0.05 as "−5.0 pp"."""
-    return NONE if value is None else _minus(f"{value * 100:+.1f}{NARROW_SPACE}pp")
+    if value is None:
+        return NONE
+    text = f"{value * 100:+.1f}"
+    return _minus(f"{'0' if float(text) == 0 else text}{NARROW_SPACE}pp")  # a hair below zero reads "−0.0" else
 
 
 @register.filter

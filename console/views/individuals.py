@@ -19,7 +19,7 @@ from decisioning.models import Job
 from fairness import tasks
 from fairness.individual import flip
 from fairness.models import ComparatorPair, IndividualCheck
-from offers import audit
+from offers import audit, roles
 from offers.models import Offer
 from offers.register import ATTRIBUTES
 
@@ -103,6 +103,7 @@ def pair(request: SignedInRequest, pk: int) -> HttpResponse:
                 for row in told["values"]
                 for name in [row["attribute"]]
             ],
+            "may_see_customers": roles.may(request.user, "see:customers"),
         },
     )  # fmt: skip
 

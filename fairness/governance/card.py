@@ -15,6 +15,8 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer
 from decisioning.models import ModelVersion
 from decisioning.propensity import reasons
 from fairness.alternatives import record as alternatives
+from fairness.cube.stages import STAGES
+from fairness.explanations import wording
 from fairness.explanations.pdf import fonts
 from fairness.governance import fields, inventory, measurement, reviews
 from fairness.models import FairnessAudit, ModelRecord, ModelValidation
@@ -99,9 +101,11 @@ def _input(column: str) -> dict[str, str]:
 
 
 def _fairness() -> list[dict[str, Any]]:
-    """The newest audit of each stage."""
+    """The newest audit of each stage, in the order of the stages."""
     newest = FairnessAudit.objects.order_by("source", "stage", "-pk").distinct("source", "stage")
-    return [dict(row) for row in newest.values("pk", "source", "stage", "verdict", "computed_at")]
+    rows = [dict(row) for row in newest.values("pk", "source", "stage", "verdict", "computed_at")]
+    place = {stage: index for index, stage in enumerate(STAGES)}
+    return sorted(rows, key=lambda row: (row["source"], place.get(row["stage"], len(place))))
 
 
 def _difference(model: ModelVersion) -> dict[str, Any] | None:
@@ -145,10 +149,14 @@ def _sections(card: dict[str, Any]) -> list[tuple[str, list[str]]]:
             f"{training['evaluated']}.",
         ]),
         ("What people state", [f"{one['label']}: {one['text'] or 'not stated'}" for one in card["stated"]]),
-        ("Performance in training", [f"{name}: {_shown(value)}" for name, value in card["metrics"].items()]),
+        ("Performance in training", [
+            f"{wording.code(name)}: {_shown(value)}" for name, value in card["metrics"].items()
+        ]),
         ("Performance by group and segment", _performance(measured)),
-        ("Fairness", [f"{one['stage']}: {one['verdict']}" for one in card["fairness"]] or ["No audit yet."]),
-        ("Inputs", [", ".join(f"{one['name']} ({one['group']})" for one in card["inputs"])]),
+        ("Fairness", [
+            f"{wording.code(one['stage'])}: {wording.code(one['verdict'])}" for one in card["fairness"]
+        ] or ["No audit yet."]),
+        ("Inputs", [", ".join(f"{one['name']} ({wording.code(one['group'])})" for one in card["inputs"])]),
         ("What drives it", [f"{name}: gain {gain:.0f}" for name, gain in card["drivers"]]),
         ("Selection", [card["selection"]]),
         ("Validations", [
@@ -162,11 +170,15 @@ def _performance(measured: dict[str, Any] | None) -> list[str]:
     if measured is None:
         return ["Not measured yet."]
     rows = [("all", measured["overall"])]
-    rows += [(f"{one['attribute']}: {one['group']}", one) for one in measured["groups"]]
-    rows += [(f"credit band {one['segment']}", one) for one in measured["segments"]]
+    rows += [(f"{wording.code(one['attribute'])}: {one['group']}", one) for one in measured["groups"]]
+    rows += [(f"credit score {one['segment'].replace('_', ' to ')}", one) for one in measured["segments"]]
     return [
         f"{name}: {one['rows']} rows, {one['accepted']} accepted, {one['expected']:.1f} expected, "
-        f"AUC {_shown(one['auc'])} ({_shown(one['low'])} to {_shown(one['high'])})"
+        + (
+            "too few for an AUC"
+            if one["auc"] is None
+            else f"AUC {one['auc']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+        )
         for name, one in rows
     ]
 

@@ -100,7 +100,7 @@ def _tier(content: Mapping[str, str], wanted: int | None, rationale: str) -> tup
     customers = population.size()
     found = fields.tier(content["purpose_class"], customers)
     if wanted in (None, found):
-        return found, rationale or f"{fields.PURPOSES[content['purpose_class']]}; {customers} customers"
+        return found, rationale or f"{fields.PURPOSES[content['purpose_class']]}; {customers:,} customers"
     return int(wanted or found), rationale
 
 
