@@ -252,6 +252,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "learn": {"task": "decisioning.tasks.learn_outcomes", "schedule": 2.0, "options": {"expires": 2.0}},
     "heal": {"task": "decisioning.tasks.heal", "schedule": 5.0, "options": {"expires": 5.0}},
     "publish": {"task": "fairness.tasks.publish_due", "schedule": 1.0, "options": {"expires": 1.0}},
+    "drill": {
+        "task": "decisioning.tasks.drill_stops",
+        "schedule": crontab(day_of_month="1", hour="6", minute="10"),
+    },
+    "suppressions": {"task": "decisioning.tasks.end_suppressions", "schedule": crontab(minute="5")},
     "partitions": {"task": "decisioning.tasks.keep_partitions", "schedule": crontab(minute="20")},
     "materialise": {"task": "decisioning.tasks.materialise_population", "schedule": crontab(hour="0", minute="10")},
     "score": {"task": "decisioning.tasks.score", "schedule": crontab(hour="1", minute="0")},

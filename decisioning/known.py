@@ -11,6 +11,7 @@ from decisioning.features.ledger import Ledger, readable_groups
 from decisioning.features.levels import allowed
 from decisioning.features.online import Profile, Read
 from decisioning.runtime import Engine
+from decisioning.stops import KEPT
 from decisioning.types import Known
 from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP, Attribute, Group
 
@@ -87,10 +88,10 @@ def known(
     return Known(
         attributes=found.attributes,
         ages=found.ages,
-        consents=read.ledger.consents,
+        consents=read.ledger.granted,
         suppressed=read.ledger.suppressed,
         contacts=read.ledger.contacts,
-        stops=engine.stops,
+        stops=_stops(read.ledger, engine),
         precomputed=_scores(profile, engine),
         withheld=found.withheld,
         degraded=(*read.degraded, *(f"stale_{name}" for name in found.stale)),
@@ -98,6 +99,12 @@ def known(
         versions=_VERSIONS,
         spent=_spent(read, engine),
     )
+
+
+def _stops(ledger: Ledger, engine: Engine) -> frozenset[tuple[str, str]]:
+    """What is stopped for everybody, and what an override keeps from this customer."""
+    kept = ledger.kept_from
+    return engine.stops | {(KEPT, offer) for offer in kept} if kept else engine.stops
 
 
 def _spent(read: Read, engine: Engine) -> Mapping[str, int]:

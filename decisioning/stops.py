@@ -4,10 +4,12 @@ from decisioning.case import Case
 from decisioning.plan import Plan
 
 STAGE = "stops"
+KEPT = "customer"  # the scope of an offer that an override keeps from this one customer
 
 
 def apply(case: Case) -> None:
-    """Refuse stopped offers and offers of stopped products; a stop on everything ends the decision."""
+    """Refuse stopped offers, offers of stopped products and what is kept from this customer; a stop on everything ends
+    the decision."""
     stops = case.known.stops
     if not stops:
         return
@@ -15,6 +17,9 @@ def apply(case: Case) -> None:
         case.reason = "STOPPED"
         return
     for index, offer in enumerate(case.plan.offers):
+        if (KEPT, offer) in stops:
+            case.refuse(index, STAGE, "SUPPRESSED", "override")
+            continue
         product = case.plan.release.offers[offer].product
         if ("offer", offer) in stops or ("product", product) in stops or _all_arms_stopped(case.plan, index, stops):
             case.refuse(index, STAGE, "STOPPED")

@@ -10,8 +10,21 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from decisioning import idempotency, impact, jobs, learn, partitions, rebuild, retraining, runtime, scoring, store
-from decisioning.features import materialise, momentary, skew, statistics
+from decisioning import (
+    drill,
+    idempotency,
+    impact,
+    jobs,
+    learn,
+    partitions,
+    rebuild,
+    retraining,
+    runtime,
+    scoring,
+    store,
+    suppression,
+)
+from decisioning.features import materialise, momentary, skew, statistics, stored
 from decisioning.models import UnservedReport
 from decisioning.quality import tables
 from offers import snapshot
@@ -74,6 +87,23 @@ def keep_partitions() -> int:
     """Make next months' partitions, seal closed ones, retire those past retention; and forget old answers."""
     idempotency.forget(timezone.now() - KEPT)
     return partitions.keep(timezone.now())
+
+
+@shared_task(queue="default")
+def end_suppressions() -> int:
+    """End the overrides that have come to their day; how many."""
+    now = timezone.now()
+    ended = suppression.end_due(now)
+    with contextlib.suppress(RedisError):
+        stored.refresh_ledgers(set(ended), now)
+    return len(ended)
+
+
+@shared_task(queue="default")
+def drill_stops() -> None:
+    """Every month: prove that each scope of the stop board takes effect."""
+    with contextlib.suppress(drill.NothingToDrill):
+        drill.run(timezone.now())
 
 
 @shared_task(queue="long")

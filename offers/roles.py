@@ -58,6 +58,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     # What a firm offer's list is pulled by stands frozen from then on: a restriction, so one person may.
     "pull:list": frozenset({RISK_APPROVER, COMPLIANCE}),
     "hold:records": frozenset({COMPLIANCE}),  # a legal hold; another officer ends it
+    # Overrides for one customer: they only restrict, so one person may; a second one ends them.
+    "suppress:customer": _RISK | {COMPLIANCE},
+    "lift:suppression": frozenset({RISK_APPROVER, COMPLIANCE}),
     "see:offers": _EVERYBODY,
     "see:rules": _EVERYBODY,
     "see:arms": _EVERYBODY,

@@ -11,7 +11,7 @@ import orjson
 
 from console.bank import staff
 from console.bank.events import SOURCE
-from decisioning import store
+from decisioning import drill, store
 from decisioning.features import materialise, skew, statistics
 from decisioning.models import Customer, ModelVersion, SkewCheck
 from decisioning.models import Decision as DecisionRow
@@ -40,6 +40,7 @@ def run(now: datetime) -> None:
     tasks.find_causes()
     tasks.review_models()
     tasks.anchor_audit()
+    drill.run(now)
     _individuals(now)
     _alternatives(now)
     _request(now)

@@ -1,25 +1,38 @@
-"""One customer's profile, for risk and compliance officers: what is known and since when, what is withheld and why."""
+"""One customer's profile, for risk and compliance officers: what is known and since when, what is withheld and why, and
+what a person keeps from her."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_POST
+from redis.exceptions import RedisError
 
 from console.access import SignedInRequest, allowed
 from console.attributes import how
+from console.compliance.suppression_form import SuppressionForm
 from console.wording import WARNINGS, attribute_value
-from decisioning import profile
+from decisioning import profile, suppression
+from decisioning.features import stored
 from decisioning.features.derived import risk
-from decisioning.models import Consent, Customer, Signal
+from decisioning.models import Consent, Customer, Signal, Suppression
 from decisioning.models import Decision as DecisionRow
 from decisioning.profile import KnownGroup, KnownValue, Profile
+from decisioning.suppression import AlreadySuppressed, NoLaterDay, NotSuppressed
+from offers import roles
+from offers.approvals import NoReason, SelfApproval
 from offers.models import Offer
 from offers.register import ATTRIBUTES, GROUPS, SESSION_GROUP, attributes
+from offers.stopping import UnknownTarget
 
 # What is served of a group that is past its limit, and of one that was never known.
 NEVER: Final[Mapping[str, str]] = {
@@ -39,6 +52,8 @@ COMPUTED: Final[Mapping[str, str]] = {
     "derived": "computed from other values",
 }
 GONE = 410
+KEEPABLE = 200  # offers that the field proposes
+SUPPRESSIONS = 20  # shown; the rest is in the audit trail
 
 
 @allowed("see:customers")
@@ -53,6 +68,11 @@ def index(request: SignedInRequest) -> HttpResponse:
 @allowed("see:customers")
 def detail(request: SignedInRequest, external_id: str) -> HttpResponse:
     """The profile; that it was read is in the audit trail."""
+    return _profile(request, external_id, SuppressionForm())
+
+
+def _profile(request: SignedInRequest, external_id: str, form: SuppressionForm) -> HttpResponse:
+    """The page; after an override that was refused, with what was typed."""
     try:
         customer = profile.find(external_id)
     except profile.UnknownCustomer:
@@ -75,8 +95,64 @@ def detail(request: SignedInRequest, external_id: str) -> HttpResponse:
             "consents": _consents(seen.consents),
             "decisions": _decisions(seen.decisions),
             "signals": [_signal(row) for row in seen.signals],
+            "suppressions": _suppressions(request, customer),
+            "may_suppress": roles.may(request.user, "suppress:customer"),
+            "suppression_form": form,
+            "keepable": Offer.objects.filter(live=True).order_by("key").values_list("key", "title")[:KEEPABLE],
         },
     )
+
+
+def _suppressions(request: SignedInRequest, customer: Customer) -> list[dict[str, Any]]:
+    """What people keep from this customer, what is in force first."""
+    rows = Suppression.objects.filter(customer_id=customer.pk).select_related("made_by", "ended_by")
+    may = roles.may(request.user, "lift:suppression")
+    return [
+        {"row": row, "own": row.made_by_id == request.user.pk,
+         "may_lift": may and row.ended_at is None and row.made_by_id != request.user.pk}
+        for row in rows.order_by(F("ended_at").desc(nulls_first=True), "-id")[:SUPPRESSIONS]
+    ]  # fmt: skip
+
+
+@require_POST
+@allowed("suppress:customer")
+def suppress(request: SignedInRequest, external_id: str) -> HttpResponse:
+    """Keep an offer, or every offer, from this customer."""
+    customer, form = get_object_or_404(Customer, external_id=external_id), SuppressionForm(request.POST)
+    if not form.is_valid():
+        return _profile(request, external_id, form)
+    try:
+        with transaction.atomic():
+            suppression.suppress(customer=customer.pk, by=request.user, now=timezone.now(), **form.cleaned_data)
+            transaction.on_commit(lambda: _tell(customer))
+    except (NoReason, UnknownTarget, NoLaterDay, AlreadySuppressed) as refusal:
+        messages.error(request, f"Nothing was changed: {refusal}.")
+        return _profile(request, external_id, form)
+    messages.success(request, f"Kept from this customer: {form.cleaned_data['offer'] or 'every offer'}.")
+    return redirect("customer", external_id=external_id)
+
+
+@require_POST
+@allowed("lift:suppression")
+def lift(request: SignedInRequest, external_id: str, key: int) -> HttpResponse:
+    """End what somebody else keeps from this customer."""
+    customer = get_object_or_404(Customer, external_id=external_id)
+    get_object_or_404(Suppression, pk=key, customer_id=customer.pk)
+    try:
+        with transaction.atomic():
+            suppression.lift(key, by=request.user, now=timezone.now())
+            transaction.on_commit(lambda: _tell(customer))
+    except (NotSuppressed, SelfApproval) as refusal:
+        messages.error(request, f"Nothing was changed: {refusal}.")
+    else:
+        messages.success(request, "Ended: the customer's next decision may show it again.")
+    return redirect("customer", external_id=external_id)
+
+
+def _tell(customer: Customer) -> None:
+    """Bring it to Redis; without Redis, no commit passes under what it held."""
+    with contextlib.suppress(RedisError):
+        stored.refresh_ledgers([customer.pk], timezone.now())
 
 
 @allowed("see:customers")

@@ -21,9 +21,11 @@ from console.compliance.model_forms import RecordForm, initial
 from console.paging import paged
 from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
+from fairness import small_groups
 from fairness.governance import card, inventory, readiness, reviews
 from fairness.governance.examiner import tables
 from fairness.governance.examiner.scope import Scope
+from fairness.governance.overrides import by_group
 from fairness.models import ModelRecord, ModelValidation
 from fairness.tasks import measure_model, measurement_job
 from offers import roles
@@ -159,6 +161,8 @@ def overrides(request: SignedInRequest) -> HttpResponse:
             "rows": rows,
             "by_person": Counter(row["who"] for row in rows).most_common(),
             "by_kind": Counter(row["kind"] for row in rows).most_common(),
+            "by_group": by_group(now - _YEAR, now),
+            "smallest": small_groups.FLOOR,
             "most": MOST,
         },
     )

@@ -1,4 +1,5 @@
-"""The stop board: what is stopped and why, and two clicks to stop an offer, an arm, a product, a model or all."""
+"""The stop board: what is stopped and why, and two clicks to stop an offer, an arm, a product, a model or all; and
+whether the last drill of each took effect."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_POST
 from console.access import SignedInRequest, allowed
 from console.forms import ReasonForm
 from console.paging import paged
-from decisioning import activity, rebuild
+from decisioning import activity, drill, rebuild
 from offers import roles, stopping
 from offers.approvals import NoReason, SelfApproval
 from offers.models import Arm, Offer, Product, Release, Stop
@@ -53,6 +54,10 @@ def _board(request: SignedInRequest) -> HttpResponse:
             "page": page,
             "may_stop": roles.may(request.user, "stop"),
             "typed": request.POST,
+            "drills": [
+                {"name": Stop.Scope(one.scope).label, "drill": one.drill, "why": one.why}
+                for one in drill.standing(timezone.now())
+            ],
         },
     )  # fmt: skip
 

@@ -32,6 +32,8 @@ _LIST: Final = int.from_bytes(hashlib.blake2b(repr(_PURPOSES).encode(), digest_s
 _BIT: Final = {purpose: 1 << place for place, purpose in enumerate(_PURPOSES)}
 _SUPPRESSED: Final = 1 << len(_PURPOSES)
 _HEAD: Final = struct.Struct(">QBIHH")
+KEPT_FROM: Final = "kept_from:"
+"""A purpose that forbids: the offer after it is kept from this customer, by an override."""
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
@@ -45,6 +47,17 @@ class Ledger:
     contacts: Contacts
     consents: frozenset[str]
     suppressed: bool
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The purposes that the customer agreed to."""
+        kept = self.kept_from
+        return self.consents - {KEPT_FROM + offer for offer in kept} if kept else self.consents
+
+    @property
+    def kept_from(self) -> frozenset[str]:
+        """Offers that an override keeps from the customer."""
+        return _kept(self.consents)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -75,6 +88,11 @@ class Ledger:
 def _bits(consents: frozenset[str]) -> tuple[int, list[str]]:
     """The bits of these consents, and those that have none. Most customers share one of a few sets."""
     return sum(_BIT.get(purpose, 0) for purpose in consents), sorted(consents - _BIT.keys())
+
+
+@lru_cache(maxsize=1024)
+def _kept(consents: frozenset[str]) -> frozenset[str]:
+    return frozenset(purpose.removeprefix(KEPT_FROM) for purpose in consents if purpose.startswith(KEPT_FROM))
 
 
 def level(consents: Collection[str]) -> int:

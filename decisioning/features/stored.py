@@ -17,7 +17,7 @@ from psycopg import sql
 from decisioning import store
 from decisioning.features import fold, vector
 from decisioning.features.fold import Row
-from decisioning.features.ledger import Ledger
+from decisioning.features.ledger import KEPT_FROM, Ledger
 from decisioning.features.vector import stamp
 
 # What a signal of these types says is in the vector, which is therefore made anew at once, between two nights.
@@ -56,13 +56,19 @@ WHERE c.id = ANY(%(customers)s) AND c.token IS NOT NULL
 _SIGNALS = sql.SQL(_SIGNALLED) + sql.SQL("SELECT customer_id, events FROM signalled WHERE events IS NOT NULL")
 _ALL = sql.SQL(_SIGNALLED) + sql.SQL("""
 SELECT c.id, coalesce(c.token, ''), snapshot.rank, signalled.events, v.content, p.content, coalesce(l.sequence, 0),
-  coalesce(l.contacts, '{}')::text, c.suppressed,
-  (SELECT string_agg(s.purpose || ':' || s.channel, %(separator)s ORDER BY s.purpose, s.channel)
-   FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted)
+  coalesce(l.contacts, '{}')::text, c.suppressed OR held.offers && '{""}',
+  concat_ws(%(separator)s,
+    (SELECT string_agg(s.purpose || ':' || s.channel, %(separator)s ORDER BY s.purpose, s.channel)
+     FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted),
+    (SELECT string_agg(%(kept_from)s || offer, %(separator)s) FROM unnest(held.offers) AS offer WHERE offer <> ''))
 FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
 LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id
 LEFT JOIN decisioning_precomputedscore p ON p.customer_id = c.id
 LEFT JOIN decisioning_capledger l ON l.customer_id = c.id
+CROSS JOIN LATERAL (
+  SELECT coalesce(array_agg(o.offer::text ORDER BY o.offer), '{}') AS offers FROM decisioning_suppression o
+  WHERE o.customer_id = c.id AND o.ended_at IS NULL
+) held
 WHERE c.id = ANY(%(customers)s) ORDER BY c.id
 """)
 
@@ -160,7 +166,7 @@ def rows(moment: bytes | None) -> list[Row]:
 def _parameters(customers: Collection[int], now: datetime) -> dict[str, Any]:
     return {
         "customers": list(customers), "types": list(fold.TYPES), "material": list(MATERIAL), "dated": list(DATED),
-        "under_way": UNDER_WAY, "separator": _SEPARATOR,
+        "under_way": UNDER_WAY, "separator": _SEPARATOR, "kept_from": KEPT_FROM,
         "session_types": list(fold.SESSION_TYPES), "oldest": now - timedelta(microseconds=fold.OLDEST),
         "session": now - timedelta(microseconds=fold.SESSION),
     }  # fmt: skip

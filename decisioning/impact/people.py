@@ -21,7 +21,8 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _SUPPRESSED = """
-SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id {among} AND suppressed
+SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id {among} AND (suppressed
+  OR id IN (SELECT customer_id FROM decisioning_suppression WHERE offer = '' AND ended_at IS NULL))
 """
 _CONSENTING = """
 SELECT string_agg(int8send(customer_id), ''::bytea) FROM decisioning_consent

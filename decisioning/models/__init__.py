@@ -35,12 +35,14 @@ from decisioning.models.profile import (
     Post,
     QualityCheck,
     Signal,
+    Suppression,
     Transaction,
 )
 from decisioning.models.running import (
     ApiKey,
     IdempotencyKey,
     Job,
+    StopDrill,
     UnservedReport,
 )
 
@@ -75,6 +77,8 @@ __all__ = [
     "SessionLease",
     "Signal",
     "SkewCheck",
+    "StopDrill",
+    "Suppression",
     "Transaction",
     "UnservedReport",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 
 from decisioning.models.keys import CUSTOMER
 
@@ -23,6 +25,53 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.external_id or f"erased {self.pk}"
+
+
+class Suppression(models.Model):
+    """An override: a person keeps one offer, or every one (`offer` empty), from one customer; see suppression.py. The
+    database asks for the reason and for the roles, and nothing of a row changes but its end."""
+
+    class Reason(models.TextChoices):
+        HARDSHIP = "hardship", "financial hardship"
+        VULNERABLE = "vulnerable", "a vulnerable customer"
+        FRAUD = "fraud", "suspected fraud or a taken-over account"
+        COMPLAINT = "complaint", "an open complaint or dispute"
+        LEGAL = "legal", "insolvency, a court or a regulator"
+        DECEASED = "deceased", "deceased, or an estate"
+        DATA = "data", "data that is known to be wrong"
+
+    customer_id = CUSTOMER(db_index=True)
+    offer = models.CharField(max_length=120, blank=True)
+    reason_code = models.CharField(max_length=20, choices=Reason.choices)
+    note = models.TextField()
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    until = models.DateField(null=True)
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="suppressed_for_a_reason",
+                condition=Q(
+                    reason_code__in=(
+                        "hardship", "vulnerable", "fraud", "complaint", "legal", "deceased", "data"
+                    ),
+                    note__regex=r"\S",
+                ),
+            ),
+            models.CheckConstraint(
+                name="suppression_ended_by_another", condition=Q(ended_by__isnull=True) | ~Q(ended_by=F("made_by"))
+            ),
+            models.UniqueConstraint(
+                name="one_open_suppression", fields=["customer_id", "offer"], condition=Q(ended_at__isnull=True)
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.offer or 'every offer'} kept from {self.customer_id}"
 
 
 class Account(models.Model):

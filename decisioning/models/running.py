@@ -74,3 +74,22 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.status}"
+
+
+class StopDrill(models.Model):
+    """What one drill of the emergency brake has shown of one scope; append-only. `seconds` from the stop to the first
+    decision under it."""
+
+    at = models.DateTimeField()
+    scope = models.CharField(max_length=10)
+    target = models.CharField(max_length=120, blank=True)
+    decision_id = models.UUIDField()
+    seconds = models.FloatField()
+    ok = models.BooleanField()
+    detail = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"drill of {self.scope} {self.target}".strip()

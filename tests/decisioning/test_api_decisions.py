@@ -326,7 +326,7 @@ def test_record_explanation_and_replay(app: Channel) -> None:
 
 
 def test_a_key_that_only_decides_reads_of_the_customer_what_clauses_compare_and_no_age(app: Channel) -> None:
-    held = {"all": [{"attribute": "is_21_or_over", "op": "==", "value": True},
+    held = {"all": [{"attribute": "is_21_or_over", "op": "is", "value": True},
                     {"attribute": "utilisation", "op": "<=", "value": 0.9}]}  # fmt: skip
     bank.publish(catalogue.content(rules={"both": catalogue.rule(held)}))
     made = app.decide(limit=2).json()

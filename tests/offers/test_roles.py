@@ -16,7 +16,7 @@ from tests import bank, catalogue
 pytestmark = pytest.mark.django_db
 
 SIGNED = ("justify", "break_glass", "stop", "resume", "close:findings", "validate:models", "sign:alternatives",
-          "pull:list", "hold:records")  # fmt: skip
+          "pull:list", "hold:records", "suppress:customer", "lift:suppression")  # fmt: skip
 APPROVE = (
     "UPDATE offers_changerequest SET status = 'approved', checker_id = %s, approved_hash = content_hash WHERE id = %s"
 )

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from decisioning import activity
-from decisioning.models import ModelVersion
+from decisioning.models import ModelVersion, Suppression
 from fairness import small_groups
 from fairness.cube import lines
 from fairness.cube.stages import STAGES
@@ -181,6 +181,10 @@ def overrides(scope: Scope) -> Iterator[Row]:
     for stop in made.select_related("stopped_by").iterator(chunk_size=_CHUNK):
         who = stop.stopped_by.get_username() if stop.stopped_by else "a policy"
         yield stop.stopped_at, "stopped", f"{stop.scope} {stop.target}".strip(), who, stop.reason
+    kept = Suppression.objects.filter(made_at__gte=scope.start, made_at__lt=scope.end).order_by("pk")
+    for one in kept.select_related("made_by").iterator(chunk_size=_CHUNK):
+        subject, why = f"customer {one.customer_id}: {one.offer or 'every offer'}", one.get_reason_code_display()
+        yield one.made_at, "kept from a customer", subject, one.made_by.get_username(), f"{why}: {one.note}"
 
 
 def trail(scope: Scope) -> QuerySet[AuditEvent]:

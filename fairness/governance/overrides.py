@@ -1,0 +1,38 @@
+"""Overrides by protected group: from how many people of each something was kept by hand. Groups of fewer than twenty
+are not counted out, and nothing about one person comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from decisioning.models import Suppression
+from fairness import dataset, small_groups
+from fairness.cube import lines
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOverrides:
+    """`people` from whom something was kept; None for fewer than may be shown."""
+
+    attribute: str
+    group: str
+    people: int | None
+
+
+def by_group(since: datetime, until: datetime) -> list[GroupOverrides]:
+    """People whom an override touched that was made in the period, by attribute and group as of its end."""
+    rows = Suppression.objects.filter(made_at__gte=since, made_at__lt=until)
+    people = np.array(sorted(set(rows.values_list("customer_id", flat=True))), dtype=np.int64)
+    bands = lines.in_force(until.date())
+    least = small_groups.smallest(bands)
+    if len(people) < least:
+        return []
+    everybody = np.ones(len(people), dtype=bool)
+    return [
+        GroupOverrides(attribute, group, counts.total if counts.total >= least else None)
+        for attribute, groups in dataset.groupings(people, until, bands.age_bands).items()
+        for group, counts in sorted(groups.table(everybody).items())
+    ]
