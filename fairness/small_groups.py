@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fairness.thresholds import Bands
+from offers.types import Bands
 
 FLOOR: Final = 20
 _NAMES: Final = frozenset({"subject", "attribute", "group", "reference", "reference_chosen_by", "verdict"})

@@ -21,10 +21,10 @@ from fairness.alternatives import pareto
 from fairness.alternatives.performance import per_thousand
 from fairness.dataset import Groupings
 from fairness.score_metrics import Floats, Mask, Measured, auc
+from fairness.small_groups import FLOOR
 from fairness.thresholds import ComparisonResult
 from offers.types import AgeBand
 
-HIDDEN_UNDER: Final = 20  # people: a smaller group is not told of
 _TIES: Final = 0x7469_6573
 
 
@@ -145,7 +145,7 @@ def swap(today: Mask, candidate: Mask, of: Panel) -> dict[str, Any]:
             [int(row.favourable) for row in grouping.table(leaves).values()],
             strict=True,
         )
-        if people >= HIDDEN_UNDER
+        if people >= FLOOR
     ]
     return {
         "people": len(today), "enters": int(enters.sum()), "leaves": int(leaves.sum()),

@@ -28,11 +28,10 @@ from fairness.counts import NOT_RECORDED
 from fairness.dataset import groupings
 from fairness.models import ModelMeasurement
 from fairness.score_metrics import Floats, auc
+from fairness.small_groups import FLOOR
 from offers import audit
 from offers.snapshot import live_row
 
-SMALLEST: Final = 20
-"""People, and acceptances and refusals for a ranking, below which nothing is said of a group."""
 OWN: Final = "decisions"
 SEGMENT: Final = "credit_score_band"
 _FOLDS: Final = 5
@@ -116,13 +115,13 @@ def _scores(model: PropensityModel, rows: Sequence[Example]) -> Floats:
 
 
 def _tells(counts: Mapping[bool, int]) -> bool:
-    return min(counts.get(True, 0), counts.get(False, 0)) >= SMALLEST
+    return min(counts.get(True, 0), counts.get(False, 0)) >= FLOOR
 
 
 def measured(scores: Floats, accepted: NDArray[np.bool_]) -> Measured:
     """Expected beside actual acceptances, and the ranking where there are enough of both answers."""
     positives, expected = int(accepted.sum()), float(scores.sum())
-    area = auc(scores, accepted) if min(positives, len(accepted) - positives) >= SMALLEST else None
+    area = auc(scores, accepted) if min(positives, len(accepted) - positives) >= FLOOR else None
     ends = (None, None, None) if area is None else (area.value, area.low, area.high)
     return Measured(len(accepted), positives, expected, *ends)
 
@@ -136,7 +135,7 @@ def _by_group(
     for attribute, grouping in groupings(distinct, now).items():
         names = np.array([*grouping.names, NOT_RECORDED])[grouping.codes]
         for group in sorted(set(names.tolist())):
-            if (names == group).sum() >= SMALLEST:
+            if (names == group).sum() >= FLOOR:
                 chosen = (names == group)[place]
                 told = measured(scores[chosen], accepted[chosen])
                 found.append({"attribute": attribute, "group": group, **told.to_json()})
@@ -151,7 +150,7 @@ def _by_segment(rows: Sequence[Example], scores: Floats, accepted: NDArray[np.bo
     return [
         {"segment": band, **measured(scores[bands == band], accepted[bands == band]).to_json()}
         for band in sorted(people)
-        if people[band] >= SMALLEST
+        if people[band] >= FLOOR
     ]
 
 

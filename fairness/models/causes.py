@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 
-SMALLEST: Final = 20  # people: a cause of fewer would be a row about somebody
+from fairness.small_groups import FLOOR
 
 
 class Cause(models.Model):
@@ -37,7 +37,7 @@ class Cause(models.Model):
         ordering: ClassVar = ["kind", "subject", "attribute", "group"]
         constraints: ClassVar = [
             models.UniqueConstraint(name="one_cause_per_group", fields=["kind", "subject", "attribute", "group"]),
-            models.CheckConstraint(name="no_cause_of_a_few", condition=Q(people__gte=SMALLEST)),
+            models.CheckConstraint(name="no_cause_of_a_few", condition=Q(people__gte=FLOOR)),
         ]
         indexes: ClassVar = [models.Index(fields=["kind", "attribute", "subject"])]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from fairness.models.causes import SMALLEST
+from fairness.small_groups import FLOOR
 
 
 class MonthFigure(models.Model):
@@ -38,7 +38,7 @@ class MonthFigure(models.Model):
             models.UniqueConstraint(
                 name="one_figure_per_group", fields=["month", "kind", "offer", "attribute", "group"]
             ),
-            models.CheckConstraint(name="no_figure_of_a_few", condition=Q(people__gte=SMALLEST)),
+            models.CheckConstraint(name="no_figure_of_a_few", condition=Q(people__gte=FLOOR)),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from decisioning import retraining, runtime
 from decisioning.models import ModelVersion
+from fairness import small_groups
 from fairness.governance import fields, inventory, measurement, reviews, validation
 from fairness.governance.inventory import Statement
 from fairness.models import Finding, ModelMeasurement, ModelValidation, ReviewTrigger
@@ -198,5 +199,5 @@ def test_a_model_is_trained_again_to_the_same_bytes(monkeypatch: pytest.MonkeyPa
     assert told["replication"]["same_data"] is True
     assert told["replication"]["identical"] is True
     assert told["overall"]["rows"] > 0
-    assert all(row["rows"] >= measurement.SMALLEST for row in told["groups"])
+    assert all(row["rows"] >= small_groups.FLOOR for row in told["groups"])
     assert "logistic" in told["rivals"]
