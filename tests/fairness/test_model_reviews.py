@@ -175,14 +175,14 @@ def test_a_stop_by_the_calendar_is_one_that_a_person_resumes() -> None:
     assert Stop.objects.count() == 1  # who resumed it has decided
 
 
-def test_the_interval_of_the_area_is_that_of_hanley_and_mcneil() -> None:
-    """Their formula by hand at an area of 0.75 with 100 of each."""
+def test_the_interval_of_the_area_is_delongs() -> None:
+    """By hand: half of who accepted stand above all others, half tie with them, so that the placements of the former
+    vary between 1 and a half and those of the latter do not vary at all."""
     scores = np.r_[np.full(50, 1.0), np.full(50, 0.0), np.full(100, 0.0)]
     found = measurement.measured(scores, np.r_[np.ones(100, bool), np.zeros(100, bool)])
     assert found.auc == 0.75
     assert found.low is not None
-    one, two = 0.75 / 1.25, 2 * 0.75**2 / 1.75
-    variance = (0.75 * 0.25 + 99 * (one - 0.75**2) + 99 * (two - 0.75**2)) / 10_000
+    variance = 0.25**2 * 100 / 99 / 100
     assert found.auc - found.low == pytest.approx(1.959964 * variance**0.5)
 
 
