@@ -8,9 +8,8 @@ from datetime import date
 from math import exp
 from typing import Any, Final
 
-from console.compliance import heat
 from fairness import metrics, small_groups, surname_proxy
-from fairness.cube import read
+from fairness.cube import read, subjects
 from fairness.cube.rollup import BOTH
 from fairness.models import MonthFigure
 from fairness.scores import comparison, record
@@ -70,7 +69,11 @@ def _worded(metric: str) -> dict[str, str]:
 
 def counts_of(row: MonthFigure) -> dict[str, Any]:
     """The same with everything that it was made of, and whether the hash still holds."""
-    return {**told(row), "holds": record.query_hash(row) == row.query_hash, "name": heat.names([row.offer])[row.offer]}
+    return {
+        **told(row),
+        "holds": record.query_hash(row) == row.query_hash,
+        "name": subjects.names([row.offer])[row.offer],
+    }
 
 
 def differential(month: date, stage: str, offer: str, attribute: str, bands: Bands) -> list[dict[str, Any]]:
@@ -119,5 +122,5 @@ def beyond(month: date, bands: Bands, proxies: frozenset[str]) -> dict[str, Any]
 
 
 def _named(rows: Sequence[MonthFigure]) -> list[dict[str, Any]]:
-    names = heat.names([row.offer for row in rows])
+    names = subjects.names([row.offer for row in rows])
     return [{"row": row, "name": names[row.offer], **row.content} for row in rows]

@@ -77,6 +77,12 @@ class Figure:
         return {**asdict(self), "interval": ends, "verdict": self.verdict.value}
 
 
+_GAPS: Final = {
+    **metrics.OUTCOME_METRICS,
+    "positive_predictive_value_difference": metrics.positive_predictive_value_difference,
+}
+
+
 def figures(scored: Scored, seen: Seen, sides: tuple[Mask, Mask], seen_sides: tuple[Mask, Mask]) -> list[Figure]:
     """Every judged figure of a comparison, not judged yet. The sides are group and reference, as masks of `scored` (n,)
     and of `seen` (m,)."""
@@ -156,14 +162,15 @@ def _outcomes(seen: Seen, sides: tuple[Mask, Mask]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _odds(ours: ConfusionCounts, theirs: ConfusionCounts) -> dict[str, float | None]:
-    """What an average of opposite signs hides, and the entropies of both sides together (M6)."""
+def _odds(ours: ConfusionCounts, theirs: ConfusionCounts) -> dict[str, Any]:
+    """What an average of opposite signs hides, the entropies of both sides together (M6), and the other gaps (M5)."""
     return {
         "average_abs": metrics.average_abs_odds_difference(ours, theirs),
         "largest": metrics.equalized_odds_difference(ours, theirs),
         "theil": metrics.theil_index(ours, theirs),
         "entropy": metrics.generalized_entropy_index(ours, theirs),
         "theil_between": metrics.between_group_theil_index(ours, theirs),
+        "gaps": {name: metric(ours, theirs) for name, metric in _GAPS.items()},
     }
 
 

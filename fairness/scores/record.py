@@ -23,7 +23,7 @@ from fairness.scores import comparison, estimated, month, subgroups
 from fairness.scores.comparison import Figure, Scored, Seen
 from fairness.scores.found import Found
 from fairness.scores.month import Mask, Month
-from fairness.thresholds import Bands
+from fairness.thresholds import Bands, Verdict
 from offers import audit as trail
 from offers import canonical, packs
 
@@ -128,7 +128,7 @@ def _subjects(held: Month) -> Iterator[tuple[str, list[int]]]:
 
 
 def _of_offer(held: Month, offer: str, places: list[int], groupings: Groupings, bands: Bands) -> Iterator[_Pair]:
-    competed = (~np.isnan(held.score[:, places])).any(axis=1)
+    competed = np.asarray((~np.isnan(held.score[:, places])).any(axis=1))
     if not competed.any():
         return
     scored, seen = _scored(held, places, competed), _seen(held, places)
@@ -149,7 +149,8 @@ def _of_offer(held: Month, offer: str, places: list[int], groupings: Groupings, 
 def _scored(held: Month, places: list[int], competed: Mask) -> Scored:
     """Of several offers, the best score, and whether any was given."""
     return Scored(
-        np.nanmax(held.score[competed][:, places], axis=1), held.chosen[competed][:, places].any(axis=1),
+        np.nanmax(held.score[competed][:, places], axis=1),
+        np.asarray(held.chosen[competed][:, places].any(axis=1)),
         held.bands[competed], held.visits[competed],
     )  # fmt: skip
 
@@ -174,7 +175,7 @@ def _cut(held: Month, place: int) -> float:
 def _shown(one: Figure, smallest: int) -> dict[str, Any]:
     """As JSON, without the numbers of a few people; bands of a few are one."""
     if min(one.people, one.reference_people) < smallest:
-        return {"metric": one.metric, "verdict": comparison.Verdict.TOO_LITTLE_DATA.value}
+        return {"metric": one.metric, "verdict": Verdict.TOO_LITTLE_DATA.value}
     if "bands" in one.counts:
         one = replace(one, counts={**one.counts, "bands": _merged(one.counts["bands"], smallest)})
     return one.to_json()

@@ -40,7 +40,7 @@ def find(held: Month, groupings: Groupings, smallest: int) -> list[Found]:
 
 def _subjects(held: Month) -> Iterator[tuple[str, Mask]]:
     """Whether each customer was given it, of all who came."""
-    yield ANY, held.chosen.any(axis=1)
+    yield ANY, np.asarray(held.chosen.any(axis=1))
     for place in np.argsort(-held.chosen.sum(axis=0), kind="stable")[:MOST_OFFERS].tolist():
         yield held.offers[place], held.chosen[:, place]
 
@@ -54,15 +54,15 @@ def _columns(held: Month, groupings: Groupings) -> Mapping[str, NDArray[np.str_]
 def scan_of(held: Month, groupings: Groupings, chosen: Mask) -> Scan:
     """Counts by every combination; expected of each is the share of its credit band that was chosen."""
     columns = _columns(held, groupings)
-    held: dict[tuple[str, ...], list[int]] = {}
+    cells: dict[tuple[str, ...], list[int]] = {}
     of_band: dict[str, list[int]] = {}
     for *values, favourable in zip(*(column.tolist() for column in columns.values()), chosen.tolist(), strict=True):
-        for cell in (held.setdefault(tuple(values), [0, 0]), of_band.setdefault(values[-1], [0, 0])):
+        for cell in (cells.setdefault(tuple(values), [0, 0]), of_band.setdefault(values[-1], [0, 0])):
             cell[0] += 1
             cell[1] += favourable
     rows = tuple(
         (values, people, favourable, of_band[values[-1]][1] / of_band[values[-1]][0])
-        for values, (people, favourable) in sorted(held.items())
+        for values, (people, favourable) in sorted(cells.items())
     )
     return Scan(tuple(columns), rows)
 

@@ -107,7 +107,7 @@ def test_a_group_of_which_few_are_estimated_is_kept_back() -> None:
 def test_the_scan_reads_groups_and_keeps_none_of_anybody() -> None:
     """What goes to AIF360 are counts by combination."""
     held, groups = months.month(200)
-    scan = subgroups.scan_of(held, {"gender": groups}, held.chosen.any(axis=1))
+    scan = subgroups.scan_of(held, {"gender": groups}, np.asarray(held.chosen.any(axis=1)))
     assert scan.columns == ("gender", subgroups.CREDIT_BAND)
     assert sum(row[1] for row in scan.rows) == 200
     assert len(scan.rows) == 4
