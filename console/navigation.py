@@ -53,6 +53,7 @@ AREAS: Final = (
             ("Findings", "findings", "see:findings"),
             ("Decisions", "decisions", "see:decisions"),
             ("Requests", "requests", "see:requests"),
+            ("Legal holds", "holds", "see:audit"),
             ("Audit trail", "audit", "see:audit"),
             ("Examiner pack", "examiner", "export:evidence"),
         ),

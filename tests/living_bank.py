@@ -17,7 +17,7 @@ from decisioning import credentials, dead_letters, decision_log, learn, outcomes
 from decisioning.events import Rejection
 from decisioning.models import Customer, ModelVersion
 from decisioning.streams.source import Message
-from fairness import evidence, findings, surname_proxy, thresholds
+from fairness import evidence, findings, holds, surname_proxy, thresholds
 from fairness.alternatives import protocol, search
 from fairness.audit import ANY
 from fairness.audit_worker import AuditResult
@@ -36,7 +36,7 @@ from fairness.models import Anchor, Cause, CubeCount, CubeOffer, FairnessAudit
 from fairness.scores import estimated as estimates
 from fairness.scores import record as scores
 from fairness.scores.found import Found as Answer
-from offers import packs, roles
+from offers import firm_offers, packs, roles
 from offers.catalog import Item
 from offers.models import AuditEvent, ChangeRequest
 from tests import factories
@@ -84,6 +84,9 @@ def make(customers: int = 150, decisions: int = 40, *, passwords: bool = False) 
         cause="eligible", evidence={"ratio": 0.7, "shortfall": 41}, now=now,
     )  # fmt: skip
     _causes(now)
+    with transaction.atomic():
+        firm_offers.pull("travel-plus", "Spring mailing", by=people[roles.COMPLIANCE], now=now - timedelta(days=61))
+        holds.place(holds.Held("offer", offer="student"), "Subpoena 26-114", by=people[roles.COMPLIANCE], now=now)
     _search(people[roles.COMPLIANCE], now)
     neighbours.check(now)
     _model(people, now)

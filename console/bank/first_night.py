@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.db import transaction
 
 from console.bank import staff
 from console.bank.events import SOURCE
@@ -17,10 +18,11 @@ from decisioning.models import Customer, ModelVersion, SkewCheck
 from decisioning.models import Decision as DecisionRow
 from decisioning.quality import tables
 from decisioning.streams.redis_streams import FIELD
-from fairness import proxies, tasks
+from fairness import holds, proxies, tasks
 from fairness.alternatives import protocol, search
 from fairness.explanations import requests
 from fairness.individual import flip, neighbours, swap
+from offers import firm_offers
 
 
 def pending() -> bool:
@@ -44,6 +46,16 @@ def run(now: datetime) -> None:
     _individuals(now)
     _alternatives(now)
     _request(now)
+    _on_record(now)
+
+
+def _on_record(now: datetime) -> None:
+    """A list is pulled for a card that no change in review is about, and an examination holds its records."""
+    with transaction.atomic():
+        officer = staff.user("clara.compliance")
+        firm_offers.pull("secured-first", "Rebuild your credit, winter", by=officer, now=now)
+        held = holds.Held(holds.Scope.OFFER, offer="secured-first", first_day=(now - timedelta(days=180)).date())
+        holds.place(held, "Examination by the state, matter 26-114.", by=officer, now=now)
 
 
 def _request(now: datetime) -> None:

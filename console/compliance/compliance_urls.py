@@ -11,6 +11,8 @@ from console.views import (
     fairness_drill,
     fairness_history,
     findings,
+    firm_offers,
+    holds,
     individuals,
     models,
     packs,
@@ -55,6 +57,10 @@ compliance: list[URLPattern | URLResolver] = [
     path("findings/<int:finding_id>/remedy/", findings.remedy, name="finding_remedy"),
     path("findings/<int:finding_id>/close/", findings.close, name="finding_close"),
     path("findings/<int:finding_id>/send-back/", findings.send_back, name="finding_send_back"),
+    # Legal holds, and lists of firm offers.
+    path("holds/", holds.index, name="holds"),
+    path("holds/<int:hold_id>/end/", holds.end, name="hold_end"),
+    path("offers/<slug:key>/list/", firm_offers.pull, name="firm_offer_pull"),
     # Policy packs: thresholds, monitors, what the law asks for.
     path("fairness/packs/", packs.index, name="packs"),
     path("fairness/packs/new/", packs.new, name="pack_new"),

@@ -23,6 +23,7 @@ from console.engine import engine
 from console.paging import paged
 from console.proposing import newest_changes, propose, submitted
 from console.reach import Reached, reached
+from console.views import firm_offers
 from console.wording import channels, facts, terms
 from decisioning import activity, runtime
 from decisioning.activity import Activity, Belief
@@ -218,6 +219,7 @@ def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> Change
 def detail(request: SignedInRequest, key: str) -> HttpResponse:
     offer = get_object_or_404(Offer, key=key)
     now, live, recent, reach = timezone.now(), engine(), activity.newest(), reached()
+    release = live.plan.release if live else None
     found = {arm.key: arm for arm in Arm.objects.filter(offer=key, live=True)}
     arms = sorted(_beliefs(live, found).get(key, []), key=lambda row: -row.mean)
     earned = results(arms)
@@ -257,7 +259,8 @@ def detail(request: SignedInRequest, key: str) -> HttpResponse:
                 "rate": earned.rate,
                 "trials": earned.trials,
             },
-            "rules": [rule_row(rule) for rule in rules_on(offer)],
+            "rules": [rule_row(rule) for rule in rules_on(offer)] + firm_offers.laws(key, release, now),
+            "firm": firm_offers.panel(offer, release, request.user, now),
             "arms": _arms(found, arms, recent),
             "rate_scale": scale_of([(row.low, row.mean, row.high) for row in arms]),
             **_creatives(key, offer.content["channels"], request.GET.get("creative", "")),

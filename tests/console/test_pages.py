@@ -74,6 +74,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("request", ("{request}",), "see:requests", 9),
     ("request_new", (), "work:requests", 7),
     ("why_not", ("C0000000",), "see:customers", 8),
+    ("holds", (), "see:audit", 9),
     ("audit", (), "see:audit", 10),
     ("examiner", (), "export:evidence", 7),
     ("models", (), "see:models", 11),

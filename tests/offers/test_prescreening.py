@@ -92,7 +92,7 @@ def test_a_boost_and_the_bandits_context_rest_on_a_report_too() -> None:
 
 
 def test_the_pack_says_whether_and_its_dates_say_when() -> None:
-    young = {"is_21_or_over": False, "country": "US"}
+    young: dict[str, Any] = {"is_21_or_over": False, "country": "US"}
     allowed, excluded = plan(content(pack(under_21="allowed"))), plan(content(pack()))
     in_may = datetime(2026, 5, 1, tzinfo=UTC)  # before the pack: the strict default
     assert (refused(allowed, **young), refused(allowed, in_may, **young)) == ({}, {"offer-0": _by(STRICT)})
@@ -101,7 +101,7 @@ def test_the_pack_says_whether_and_its_dates_say_when() -> None:
 
 def test_a_states_pack_asks_for_the_age_of_its_residents_alone() -> None:
     on = plan(content(pack(under_21="allowed"), pack("us-new-jersey")))
-    young = {"is_21_or_over": False, "country": "US"}
+    young: dict[str, Any] = {"is_21_or_over": False, "country": "US"}
     assert refused(on, state="NJ", **young) == {"offer-0": _by("_under-21-us-new-jersey")}
     assert refused(on, state="NY", **young) == {}
 
