@@ -114,10 +114,12 @@ class NotAllowed(PermissionError):
     """The person's roles do not include one that may take the action."""
 
     def __init__(self, person: str, action: str) -> None:
-        wanted = " or ".join(ROLES[role] for role in sorted(PERMISSIONS[action]))
+        *most, last = (ROLES[role].lower() for role in sorted(PERMISSIONS[action]))
+        wanted = f"{', '.join(most)} or {last}" if most else last
+        article = "an" if wanted[0] in "aeiou" else "a"
         reason = f"; {REASONS[action]}" if action in REASONS else ""
         words = action.replace(":", " ").replace("_", " ")
-        super().__init__(f"{person} may not {words}: that takes a {wanted.lower()}{reason}")
+        super().__init__(f"{person} may not {words}: that takes {article} {wanted}{reason}")
         self.action = action
 
 

@@ -147,12 +147,9 @@ def _set(channel: str, headline: str, body: str) -> str:
     if channel in SHORT:
         return f"{headline}. The terms are in the app."
     if channel == "email":
-        return (
-            f"Hello, {body[0].lower() + body[1:] if body.startswith(('A ', 'With ', 'Pay ')) else body} The full"
-            " terms are one click away; no reply is needed if it is not for you."
-        )
+        return f"Hello. {body} The full terms are one click away; no reply is needed if it is not for you."
     if channel == "direct_mail":
-        return f"Dear customer, you may find this card useful. {body} The enclosed sheet has all terms."
+        return f"You may find this card useful. {body} The enclosed sheet has all terms."
     if channel in ("branch", "call_centre"):
         return f"If the customer has time: “{body} Shall I go through the terms with you?” Do not press."
     return body
