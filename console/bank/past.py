@@ -31,7 +31,6 @@ from decisioning.models import Customer, FeatureRow, Transaction
 from fairness.models import CubePosition
 from offers.register import GROUPS
 
-MONTHS = 6
 DAYS = (3, 9, 15, 21, 27)
 """Of each month: further apart than the caps look back on one offer in a day, and few, as campaigns are."""
 FIRST_NUMBER = 1_000_000_000  # of a visit; the sessions of today count from 0
@@ -68,15 +67,15 @@ class Known:
         return online.Read(versions, profile, self.ledger, None, ())
 
 
-def months(opened: datetime) -> list[date]:
-    """The first days of the months before the one in which the bank opened, rising."""
+def months(opened: datetime, count: int) -> list[date]:
+    """The first days of so many months before the one in which the bank opened, rising."""
     number = opened.year * 12 + opened.month - 1
-    return [date((number - back) // 12, (number - back) % 12 + 1, 1) for back in range(MONTHS, 0, -1)]
+    return [date((number - back) // 12, (number - back) % 12 + 1, 1) for back in range(count, 0, -1)]
 
 
-def founded(opened: datetime) -> datetime:
-    """When the first people agreed on the first catalogue."""
-    return _at(months(opened)[0], _OPEN) - _FOUNDED
+def founded(opened: datetime, count: int) -> datetime:
+    """When the first people agreed on the first catalogue, before the first of so many months."""
+    return _at(months(opened, count)[0], _OPEN) - _FOUNDED
 
 
 def clock(since: datetime, start: datetime) -> Clock:

@@ -19,8 +19,9 @@ from console.demo_access import JOB
 from decisioning import jobs, learn, rebuild, retraining, scoring
 from decisioning.features import materialise
 from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
-from fairness import tasks
+from fairness import monitoring
 from fairness.cube import record, units
+from fairness.models import CubeCount, FairnessAudit
 
 _WARMED = 2_000  # customers at a time
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
@@ -42,6 +43,11 @@ class Plan:
     @property
     def sessions(self) -> int:
         return min(3_000, max(700, self.customers // 6))
+
+    @property
+    def months(self) -> int:
+        """Before the bank opened. A small bank has few people to tell of, and its months are only there to be seen."""
+        return 6 if self.customers >= 10_000 else 3
 
     @property
     def past(self) -> int:
@@ -73,6 +79,7 @@ def seed(plan: Plan, *, progress: Progress) -> None:
         _changes("changes in review", changes.OPEN, progress)
         _audit(progress)
         _first_night(progress)
+        _audit_past(progress)
 
 
 @contextmanager
@@ -90,7 +97,7 @@ def _relaxed() -> Iterator[None]:
 def _first_light(plan: Plan, opened: datetime, job: Job, progress: Progress) -> None:
     """People, keys, a first chunk of customers, 24 cards with all their rules: from here on the API can answer. What
     people agree on is dated before the months that follow; its evidence is of the customers as they are known today."""
-    agreed = past.clock(opened, past.founded(opened))
+    agreed = past.clock(opened, past.founded(opened, plan.months))
     progress("people and keys", 0, 1)
     staff.ensure(agreed())
     progress("people and keys", 1, 1)
@@ -109,7 +116,7 @@ def _first_light(plan: Plan, opened: datetime, job: Job, progress: Progress) -> 
 def _past(plan: Plan, opened: datetime, progress: Progress) -> None:
     """The months before today. With the last of them comes the rule on travel cards: what it does to a group is seen in
     the trend."""
-    months = past.months(opened)
+    months = past.months(opened, plan.months)
     for number, month in enumerate(months):
         if month == months[-1]:
             start = datetime.combine(month, time(8, tzinfo=UTC))
@@ -181,13 +188,27 @@ def _score(progress: Progress) -> None:
 
 
 def _audit(progress: Progress) -> None:
-    """AIF360 and the closed forms on what really happened. A quick machine has decided less than LAG ago, which the
-    nightly task would leave for the next time; here no decision is on its way any more."""
+    """AIF360 and the closed forms on what really happened this month. A quick machine has decided less than LAG ago,
+    which the nightly task would leave for the next time; here no decision is on its way any more."""
     progress("fairness audit", 0, 1)
-    if not Job.objects.filter(kind="audit", status=Job.Status.DONE).exists():
-        record.refresh(timezone.now() + units.LAG)
-        tasks.audit_decisions()
+    if not FairnessAudit.objects.filter(source=record.SOURCE).exists():
+        now = timezone.now()
+        record.refresh(now + units.LAG)
+        record.audit(record.due()[-1:], now)
     progress("fairness audit", 1, 1)
+
+
+def _audit_past(progress: Progress) -> None:
+    """The months before, last of all because each takes seconds; then what all of them call for, by rising month."""
+    progress("audits of the past", 0, 1)
+    if not Job.objects.filter(kind="audit", status=Job.Status.DONE).exists():
+        now = timezone.now()
+        with jobs.running("audit", {"source": record.SOURCE}, now):
+            record.audit(record.due(), now)
+            monitoring.raise_unlawful(now)
+            for month in CubeCount.objects.order_by("month").values_list("month", flat=True).distinct():
+                monitoring.raise_findings(month, now)
+    progress("audits of the past", 1, 1)
 
 
 def _first_night(progress: Progress) -> None:
