@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("home", (), None, 17),
     ("offers", (), "see:offers", 12),
-    ("offer", ("travel-plus",), "see:offers", 14),
+    ("offer", ("travel-plus",), "see:offers", 15),
     ("offer_step", ("draft", "product"), "propose:offer", 10),
     ("offer_step", ("draft", "worth"), "propose:offer", 10),
     ("offer_step", ("draft", "words"), "propose:offer", 11),

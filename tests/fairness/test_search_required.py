@@ -3,17 +3,18 @@ waiver that the packs in force allow, whoever writes the release."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from fairness import evidence
 from fairness.alternatives import record
 from fairness.models import SearchWaiver
-from offers import packs, roles
+from offers import packs, roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest, Release
 from tests import factories
@@ -91,3 +92,25 @@ def test_a_waiver_counts_where_every_pack_in_force_allows_it(
     change = proposed("second")
     waive("second", checker, days)
     assert refused(change, checker) == kept_out
+
+
+@pytest.mark.parametrize(
+    ("keys", "on", "waivable"),
+    [
+        (("us-federal-until-2026-07", FEDERAL), date(2026, 7, 20), False),
+        (("us-federal-until-2026-07", FEDERAL), date(2026, 7, 22), True),
+        (("us-federal-until-2026-07", FEDERAL, JERSEY), date(2026, 7, 22), False),
+        ((FEDERAL, "eu"), date(2026, 11, 19), True),
+        ((FEDERAL, "eu"), date(2026, 11, 20), False),
+        ((), date(2026, 7, 22), False),
+    ],
+)
+def test_the_day_and_the_place_change_what_the_gate_and_the_database_ask(
+    keys: tuple[str, ...], on: date, waivable: bool
+) -> None:
+    """T-LEG-02, T-LEG-03: both read the same packs alike."""
+    content = snapshot.apply(snapshot.EMPTY, shipped(*keys))
+    assert record.required(packs.in_force(content, on)) != waivable
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT candor_search_waivable(%s::jsonb, %s)", [json.dumps(content.get("pack", {})), on])
+        assert cursor.fetchone() == (waivable,)
