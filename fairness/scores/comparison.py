@@ -102,7 +102,8 @@ def _effect(scored: Scored, sides: tuple[Mask, Mask]) -> Figure:
     """M9 among people who are alike in the controls: how much less often the group is given the offer. A band in which
     nobody, or everybody, is given it tells nothing of a gap and is left out."""
     both = sides[0] | sides[1]
-    bands = sorted({band for band in scored.band[both].tolist() if _mixed(scored.chosen[both & (scored.band == band)])})
+    held = sorted(set(scored.band[both].tolist()))
+    bands = [band for band in held if _mixed(scored.chosen[both & (scored.band == band)])]
     told = np.isin(scored.band, bands)
     group, reference = sides[0] & told, sides[1] & told
     columns = [scored.band == band for band in bands[1:]]
