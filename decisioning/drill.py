@@ -118,7 +118,8 @@ def _obeyed(scope: str, target: str, decision: Decision, plan: Plan) -> bool:
     if scope == Stop.Scope.MODEL:
         return any(step.startswith("propensity_") for step in decision.degraded) or not decision.scored
     if scope == Stop.Scope.ARM:
-        return target not in {row.arm for row in (*decision.choices, *decision.scored)}
+        used = {choice.arm for choice in decision.choices} | {row.arm for row in decision.scored}
+        return target not in used
     offers = plan.release.offers
     meant = {key for key in plan.offers if target == (key if scope == Stop.Scope.OFFER else offers[key].product)}
     refused = {refusal.offer for refusal in decision.refusals if refusal.stage == STAGE}

@@ -1,7 +1,7 @@
 """Overrides for one customer: only with a reason, only by who may, ended by a second person or at their day; each raises
 the sequence that decisions compare, and stays as it was written but for its end."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import django.db.models.deletion
 from django.conf import settings
@@ -48,7 +48,7 @@ CREATE TRIGGER suppression_ended AFTER UPDATE ON decisioning_suppression REFEREN
 """
 
 
-def _person(*, null: bool) -> models.ForeignKey:
+def _person(*, null: bool) -> models.ForeignKey[Any, Any]:
     return models.ForeignKey(
         settings.AUTH_USER_MODEL, null=null, on_delete=django.db.models.deletion.PROTECT, related_name="+"
     )  # fmt: skip

@@ -32,7 +32,7 @@ def by_group(since: datetime, until: datetime) -> list[GroupOverrides]:
         return []
     everybody = np.ones(len(people), dtype=bool)
     return [
-        GroupOverrides(attribute, group, counts.total if counts.total >= least else None)
+        GroupOverrides(attribute, group, int(counts.total) if counts.total >= least else None)
         for attribute, groups in dataset.groupings(people, until, bands.age_bands).items()
         for group, counts in sorted(groups.table(everybody).items())
     ]
