@@ -25,6 +25,7 @@ from offers import canonical
 
 SOURCE: Final = "decisions"
 _AT_ONCE: Final = 20_000  # comparisons of one audit process
+_PATIENCE_EACH: Final = 0.02  # seconds beside the process's own: many times what one takes on a machine at rest
 _FORMAT: Final = 2
 
 Judged = tuple[Cell, ComparisonResult]
@@ -86,7 +87,9 @@ def _judged(month: date, stage: str, bands: Bands) -> list[Judged]:
 def _checked(results: Sequence[ComparisonResult]) -> Iterator[AuditResult]:
     """AIF360 on the same counts, in processes of their own."""
     for start in range(0, len(results), _AT_ONCE):
-        yield from audit_worker.run_isolated([cell_of(result) for result in results[start : start + _AT_ONCE]])
+        cells = [cell_of(result) for result in results[start : start + _AT_ONCE]]
+        patience = audit_worker.TIMEOUT_SECONDS + _PATIENCE_EACH * len(cells)
+        yield from audit_worker.run_isolated(cells, timeout=patience)
 
 
 def cell_of(result: ComparisonResult) -> AuditCell:
