@@ -18,13 +18,15 @@ from kombu.exceptions import OperationalError
 from console.access import SignedInRequest, allowed
 from console.compliance.alternatives_forms import MemoForm, ProtocolForm, SignatureForm, WaiverForm
 from console.paging import paged
-from console.templatetags.console import sentence
+from console.templatetags.console import percent, sentence
+from console.wording import attribute_name
 from decisioning.models import Job, ModelVersion
 from decisioning.propensity.dataset import NothingLogged
 from decisioning.runtime import NoRelease
 from fairness import tasks
 from fairness.alternatives import figure, memo, performance, protocol, record, report
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature
+from fairness.thresholds import Verdict
 from offers import packs, roles
 from offers.types import Pack
 
@@ -118,6 +120,7 @@ def detail(request: SignedInRequest, pk: int) -> HttpResponse:
         "signatures": signatures,
         "intact": protocol.intact(search),
         "unsigned_reweighing": search.reweighing and not signed,
+        "memo_signed": any(one.purpose == SearchSignature.Purpose.MEMO for one in signatures),
         "signature_form": SignatureForm(),
         **_may(request),
     }
@@ -160,17 +163,19 @@ def _protocol(search: Search) -> list[tuple[str, str]]:
     """What was fixed beforehand, in words."""
     asked, space = search.protocol, search.protocol["space"]
     lost = (
-        f"{asked['tolerance']} points of AUC" if asked["metric"] == "auc" else f"{asked['tolerance']:.1%} of the value"
+        f"{asked['tolerance']} points of AUC"
+        if asked["metric"] == "auc"
+        else f"{percent(asked['tolerance'])} of the value"
     )
     shown = [("Performance", performance.METHODS[asked["metric"]]), ("May be lost", lost)]
     if search.kind == Search.Kind.RULE:
         return [*shown, ("Thresholds", ", ".join(f"{value:,}" for value in space["thresholds"]))]
     return [
         *shown,
-        ("Offered to", f"{asked['offer_rate']:.0%} of the people, those with the highest scores"),
+        ("Offered to", f"{percent(asked['offer_rate'], 0)} of the people, those with the highest scores"),
         ("Smallest group that counts", f"{asked['groups']['smallest_group']} people"),
         ("Candidates", f"{space['trials']}, seed {space['seed']}"),
-        ("May be left out", ", ".join(space["droppable"]) or "nothing"),
+        ("May be left out", ", ".join(map(attribute_name, space["droppable"])) or "nothing"),
         ("Targets", ", ".join(space["targets"])),
         ("Groups in training", f"reweighing at {space['reweighing']}" if space["reweighing"] else "never"),
     ]
@@ -192,7 +197,7 @@ def _found(search: Search, found: SearchRun, picked: str) -> dict[str, Any]:
         "answer": _answer(candidates),
         "figure": figure.front(candidates, search.protocol["metric"], _floor(search, today), pack.bands.fail_ratio),
         "one": one,
-        "one_made": _made(one),
+        "one_made": report.made(one),
         "memo": made,
         "memo_form": _memo_form(rows),
         "refused": [row for row in candidates if row.refused],
@@ -210,7 +215,6 @@ def _row(one: Candidate, groups: Sequence[tuple[str, str]], metric: str) -> dict
     compared = {(row["attribute"], row["group"]): row for row in one.figures.get("comparisons", ())}
     return {
         "candidate": one,
-        "made": _made(one),
         "performance": one.figures.get(metric),
         "within": one.figures.get("within", False),
         "ratios": [compared.get(key) for key in groups],
@@ -218,25 +222,14 @@ def _row(one: Candidate, groups: Sequence[tuple[str, str]], metric: str) -> dict
     }
 
 
-def _made(one: Candidate) -> list[tuple[str, str]]:
-    """How a candidate differs, in words; settings that all have are left to the table of values."""
-    told: list[tuple[str, str]] = []
-    for name, value in one.parameters.items():
-        if isinstance(value, Mapping):
-            told += [(inner, f"{number:.4g}") for inner, number in value.items()]
-        elif isinstance(value, list):
-            told += [(name, ", ".join(map(str, value)))] if value else []
-        elif value not in (None, "", False, 0.0):
-            told.append((name, f"{value:,.6g}" if isinstance(value, float) else str(value)))
-    return told
-
-
 def _answer(candidates: Sequence[Candidate]) -> dict[str, Any]:
     """What the page's user came for: is there one that is good enough and fairer?"""
     today, others = candidates[0], [one for one in candidates[1:] if one.pareto and one.figures.get("within")]
     better = [one for one in others if (one.worst_ratio or 0) > (today.worst_ratio or 0)]
     best = max(better, key=lambda one: one.worst_ratio or 0, default=None)
-    return {"best": best, "today": today, "count": len(better)}
+    compared = best.figures["comparisons"] if best else ()
+    unsure = all(row["verdict"] == Verdict.TOO_LITTLE_DATA for row in compared)
+    return {"best": best, "today": today, "count": len(better), "unsure": unsure}
 
 
 def _memo_form(rows: Sequence[Candidate], data: Mapping[str, Any] | None = None) -> MemoForm:

@@ -5,24 +5,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 import orjson
-from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
-from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
+from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, XPreformatted
 
 from fairness.alternatives import performance
-from fairness.explanations.pdf import fonts
+from fairness.explanations import wording
+from fairness.explanations.pdf import fonts, grid
 from fairness.governance.examiner.archive import cell
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun
 
 TOP: Final = 20
-_MARGIN: Final = 36  # points
+_MARGIN, _SIZE = 36, 8.0  # points
 _COLUMNS: Final = (
     "number", "generator", "parameters", "performance", "performance_low", "performance_high", "worst_ratio", "within",
     "pareto", "uses_group_at_training", "uses_group_at_decision", "closer", "further", "refused", "model_sha256",
@@ -92,16 +92,6 @@ def _text(text: object, style: str = "BodyText") -> Paragraph:
     return Paragraph(escape(str(text)), found)
 
 
-def _grid(rows: Sequence[Sequence[object]]) -> Flowable:
-    grid = Table([[_text("" if value is None else value) for value in row] for row in rows], repeatRows=1)
-    grid.setStyle(
-        TableStyle(
-            [("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey), ("VALIGN", (0, 0), (-1, -1), "TOP")]
-        )
-    )  # fmt: skip
-    return grid
-
-
 def _head(search: Search, now: datetime) -> Iterator[Flowable]:
     yield _text(f"Search for less discriminatory alternatives to {search.subject}", "Title")
     yield _text(
@@ -115,24 +105,36 @@ def _head(search: Search, now: datetime) -> Iterator[Flowable]:
 def _candidates(search: Search) -> Iterator[Flowable]:
     metric, candidates = search.protocol["metric"], list(search.run.candidates.defer("content"))
     yield _text(f"Candidates: {len(candidates)}, of which the first {TOP} beside what is in use", "Heading2")
-    rows: list[list[object]] = [["", "How it was made", metric.upper(), "Worst ratio", "Within tolerance", "Remarks"]]
+    rows = [["No.", "How it was made", "AUC" if metric == "auc" else "Value", "Worst ratio", "Good enough", "Remarks"]]
     for one in in_order(candidates)[: TOP + 1]:
         ends = one.figures.get(metric) or [None, None, None]
         rows.append(
             [
-                one.number, f"{one.generator}: {_made(one)}",
+                str(one.number), f"{one.generator}: " + ", ".join(f"{name} {value}" for name, value in made(one)),
                 "" if ends[0] is None else f"{ends[0]:.4f} ({ends[1]:.4f} to {ends[2]:.4f})",
                 "" if one.worst_ratio is None else f"{one.worst_ratio:.3f}",
                 "yes" if one.figures.get("within") else "no",
                 "; ".join(remarks(one)),
             ]
         )  # fmt: skip
-    yield _grid(rows)
+    yield grid(rows, landscape(A4)[0] - 2 * _MARGIN - 12, _SIZE)
     yield _text(performance.METHODS[metric] + ". Ratios: Katz log interval, 95 %, out of time.")
 
 
-def _made(one: Candidate) -> str:
-    return ", ".join(f"{name} {value}" for name, value in one.parameters.items() if value not in (None, "", [], False))
+def made(one: Candidate) -> list[tuple[str, str]]:
+    """How a candidate differs, in words; settings that all have are left to the table of values."""
+    told: list[tuple[str, str]] = []
+    for name, value in one.parameters.items():
+        label = wording.code(name)
+        if isinstance(value, Mapping):
+            told += [(wording.code(inner), f"{number:.4g}") for inner, number in value.items()]
+        elif isinstance(value, list):
+            told += [(label, wording.listed([wording.meaning(str(item)) for item in value]))] if value else []
+        elif isinstance(value, float):
+            told += [(label, f"{value:,.4g}")] if value else []
+        elif value not in (None, "", False):
+            told.append((label, "yes" if value is True else str(value)))
+    return told
 
 
 def remarks(one: Candidate) -> list[str]:
@@ -175,8 +177,8 @@ def _decision(search: Search) -> Iterator[Flowable]:
 
 def _protocol(search: Search) -> Iterator[Flowable]:
     yield _text("The frozen protocol", "Heading2")
-    for line in orjson.dumps(search.protocol, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode().splitlines():
-        yield _text(line.replace("  ", "\u00a0\u00a0"))
+    text = orjson.dumps(search.protocol, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    yield XPreformatted(escape(text), ParagraphStyle("code", fontName=fonts()[0], fontSize=6, leading=7.2))
     yield _text("The run", "Heading2")
     for name, value in SearchRun.objects.get(search=search).facts.items():
         yield _text(f"{name.replace('_', ' ')}: {value}")

@@ -148,7 +148,10 @@ def _sections(card: dict[str, Any]) -> list[tuple[str, list[str]]]:
             f"Trained {card['trained_at']:%d %B %Y} on {training['rows']} rows of {training['source']}; "
             f"{training['evaluated']}.",
         ]),
-        ("What people state", [f"{one['label']}: {one['text'] or 'not stated'}" for one in card["stated"]]),
+        ("What people state, or Candor until they do", [
+            f"{one['label']}: {one['text'] or 'not stated'}{' (default, not confirmed)' if one['default'] else ''}"
+            for one in card["stated"]
+        ]),
         ("Performance in training", [
             f"{wording.code(name)}: {_shown(value)}" for name, value in card["metrics"].items()
         ]),

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from fairness.alternatives import search
-from fairness.models import DecisionMemo, Search, SearchWaiver
+from fairness.models import Candidate, DecisionMemo, Search, SearchWaiver
 from offers import roles
 from tests import living_bank
 from tests.journeys.pages import client_of
@@ -39,6 +39,20 @@ def test_a_search_is_decided_by_one_and_signed_by_another(bank: LivingBank) -> N
     assert risk.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 403
     assert officer.post(reverse("alternatives_sign", args=[pk]), {"purpose": "memo"}).status_code == 302
     assert "signed" in officer.get(reverse("alternatives")).content.decode()
+    assert "Sign the memo" not in officer.get(reverse("alternatives_search", args=[pk])).content.decode()
+
+
+def test_a_candidate_that_could_not_be_made_stands_on_the_page_with_its_reason(bank: LivingBank) -> None:
+    """It has no performance and no ratios, and is among the first where few others are."""
+    found = Search.objects.get()
+    why = "16 acceptances; training needs at least 30"
+    Candidate.objects.create(
+        run=found.run, number=99, generator="target", parameters={}, figures={}, refused=why, pareto=False,
+        uses_group_at_training=False, uses_group_at_decision=False,
+    )  # fmt: skip
+    page = client_of(bank, roles.AUDITOR).get(reverse("alternatives_search", args=[found.pk]))
+    assert page.status_code == 200
+    assert page.content.decode().count(why) == 2
 
 
 def test_its_table_and_its_pack_can_be_taken_along(bank: LivingBank) -> None:

@@ -20,6 +20,7 @@ from fairness.governance.examiner.scope import Scope
 
 _STYLES: Final = getSampleStyleSheet()
 _MOST: Final = 25  # rows of a section; the tables hold all of them
+_OF_PEOPLE: Final = 10.0  # figures from here on are people, below it ratios
 _MARGIN: Final = 48  # points
 _LONGEST: Final = 400  # characters of a cell: a row must fit on a page
 
@@ -92,7 +93,9 @@ def _sections(scope: Scope) -> list[Flowable]:
         first = list(islice(rows, _MOST + 1))
         flowables += [
             _text(title, "Heading2"),
-            _grid(columns, ([_short(row[name]) for name in columns] for row in first[:_MOST])),
+            _grid(
+                [_plain(name) for name in columns], ([_short(row[name]) for name in columns] for row in first[:_MOST])
+            ),
         ]
         if len(first) > _MOST:
             flowables.append(_text(f"The first {_MOST}; the table holds all of them."))
@@ -106,7 +109,13 @@ def _dicts(table: tables.Table, scope: Scope) -> Iterable[dict[str, Any]]:
 def _short(value: Any) -> object:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return f"{value:.3f}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.1f}" if value >= _OF_PEOPLE else f"{value:.3f}"
+    return value
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _checking(chain: Mapping[str, Any]) -> list[Flowable]:
