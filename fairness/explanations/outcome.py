@@ -38,7 +38,7 @@ NOTHING: Final[Mapping[str, tuple[str, str]]] = {
     "CAPPED": (
         "You have seen as many offers as we show for now.", "The contact policy allowed no further contact."),
     "STOPPED": ("The cards were not available at that moment.", "Somebody had stopped what was left."),
-    "NO_ELIGIBLE_OFFER": ("No card fitted its requirements.", "No offer passed every stage."),
+    "NO_ELIGIBLE_OFFER": ("There was no card whose requirements were met.", "No offer passed every stage."),
 }  # fmt: skip
 _PLAIN_STAGE: Final[Mapping[str, str]] = {
     "stops": "It was not available at that moment.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from offers.conditions.describe import value_in_words
@@ -22,9 +23,9 @@ PLAIN: Final[Mapping[str, str]] = {
     "income_estimate_monthly": "monthly income, estimated from your account",
     "income_band": "monthly income, estimated from your account",
     "declined_transaction_30d": "a payment declined in the last 30 days",
-    "affinity_of_family": "interest in this kind of card, 0 to 1",
+    "affinity_of_family": "interest in this kind of card",
     "viewed_this_offer": "you looked at this card",
-    **{f"affinity_{kind}": f"use of {kind.replace('_', ' ')} services, 0 to 1" for kind in
+    **{f"affinity_{kind}": f"use of {kind.replace('_', ' ')} services" for kind in
        ("travel", "cashback", "balance_transfer", "student", "premium", "secured", "retail", "business")},
     "limit": "credit limit of the card",
     "rate": "yearly rate of the card",
@@ -90,9 +91,15 @@ def fact(name: str, value: Any, typical: Any = None, *, plain: bool = False) -> 
     label = PLAIN.get(name, meaning(name)) if plain else meaning(name)
     if value is None:
         return f"{label}: not known"
-    said = value_in_words(name, value)
-    usual = "" if typical is None else value_in_words(name, typical)
+    in_words = _level if plain and name.startswith("affinity_") else partial(value_in_words, name)
+    said = in_words(value)
+    usual = "" if typical is None else in_words(typical)
     return f"{label}: {said}" + (f", typical is {usual}" if usual and usual != said else "")
+
+
+def _level(share: float) -> str:
+    """An affinity, which runs from 0 to 1, to somebody to whom its number says nothing."""
+    return "low" if share < 1 / 3 else "medium" if share < 2 / 3 else "high"
 
 
 def terms(offer: Offer) -> str:
