@@ -23,7 +23,10 @@ from offers.models import AuditEvent
 
 _ANCHORS = 5  # shown
 _LATE = timedelta(hours=36)
-_PAGES = {"change": "review", "customer": "customer_by_key"}
+_PAGES = {
+    "change": "review", "customer": "customer_by_key", "finding": "finding", "search": "alternatives_search",
+    "release": "release", "pair": "individuals_pair",
+}  # fmt: skip
 
 
 @allowed("see:audit")
@@ -88,5 +91,5 @@ def _detail(text: str) -> list[tuple[str, Any]]:
 
 
 def _href(subject: str) -> str:
-    named = re.fullmatch(r"(change|customer) (\d+)", subject)
+    named = re.fullmatch(rf"({'|'.join(_PAGES)}) (\d+)", subject)
     return reverse(_PAGES[named[1]], args=[named[2]]) if named else ""
