@@ -32,8 +32,9 @@ def prescreened(
 ) -> frozenset[str]:
     """The firm offers for which a rule, a boost or the bandit's context reads a consumer report. What the model reads
     is not in a release."""
-    read_for = {(one.scope, one.target) for one in (*rules, *boosts) if reports(one.when)}
-    read_for = {("all", "") if scope == "all" else (scope, target) for scope, target in read_for}
+    conditions: list[Rule | Boost] = [*rules, *boosts]
+    reading = (one for one in conditions if reports(one.when))
+    read_for = {("all", "") if one.scope == "all" else (one.scope, one.target) for one in reading}
     if any(attribute(term.attribute).purpose == REPORT for term in ranking.context):
         read_for.add(("all", ""))
     firm = (offer for offer in offers if offer.legal_basis == FIRM_OFFER)
