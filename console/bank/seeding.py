@@ -52,7 +52,7 @@ class Plan:
     @property
     def past(self) -> int:
         """Visits of each month before the bank opened."""
-        return min(800, max(100, self.customers // 25))
+        return min(600, max(100, self.customers // 25))
 
     @property
     def later(self) -> int:
