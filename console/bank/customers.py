@@ -22,7 +22,7 @@ from fairness import vault
 from offers.register import GROUPS, LEVELS
 
 _GENDERS = ("male", "female", None)
-AGREED = timedelta(days=260)  # before the opening: consents are older than the first decision
+AGREED = timedelta(days=260)  # before the opening: customers and their consents are older than the first decision
 
 Integers = NDArray[np.int64]
 
@@ -54,7 +54,7 @@ def _insert(chunk: People, part: slice, seed: int, opened: datetime) -> None:
     places = range(CHUNK)[part]
     ids = _ids(len(places))
     numbers = [people.external_id(chunk.first + place) for place in places]
-    known = moment(opened)
+    known = moment(opened - AGREED)
     copy("decisioning_customer", {
         "id": ids, "external_id": numbers, "token": [identity.token(number) for number in numbers],
         "source": [SOURCE] * len(ids), "suppressed": chunk.suppressed[part], "known_at": [known] * len(ids),
