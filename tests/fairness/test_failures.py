@@ -64,7 +64,7 @@ def test_every_rule_is_evaluated_for_everybody_as_the_engine_does_one_by_one() -
     found = failures.of_offers(plan, ["student", "travel-plus"], NOW)["student"]
     assert found.customers.tolist() == sorted(ids)
     assert found.left_out == ("on-phone",)
-    assert {part.rule for part in found.parts} == {"age-21", "low-debt", "both"}
+    assert {part.rule for part in found.parts} == {"age-21", "low-debt", "both", "_under-21-strict-default"}
     names = frozenset({"is_21_or_over", "debt_to_income", "credit_score"})
     known = [row for chunk in population.chunks(names, NOW) for row in chunk.attributes]
     for at, attributes in enumerate(known):
