@@ -79,15 +79,15 @@ class Tally:
         self.people = np.zeros((0, len(self.subjects.names), _LEVELS), dtype=np.int32)
         self.exposed = np.zeros((0, len(self.subjects.names)))
 
-    def add(self, row: NDArray[np.intp], furthest: NDArray[np.uint8], exposure: Floats) -> None:
-        """Units (n,) with their row, furthest levels and -ln(1 - exposure), both (n, subjects)."""
+    def add(self, row: NDArray[np.intp], furthest: NDArray[np.uint8], chance: Floats) -> None:
+        """Units (n,) with their row, furthest levels and expected exposures, both (n, subjects)."""
         self._make_room()
         first = np.arange(furthest.shape[1]) * _LEVELS  # of each subject, in a line of histograms
         order = np.argsort(row, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(row[order])) + 1):  # of one row: few enough for the cache
             counted = np.bincount((furthest[alike] + first).ravel(), minlength=len(first) * _LEVELS)
             self.people[row[alike[0]]] += counted.reshape(-1, _LEVELS)
-            self.exposed[row[alike[0]]] -= np.expm1(-exposure[alike]).sum(axis=0, dtype=np.float64)
+            self.exposed[row[alike[0]]] += chance[alike].sum(axis=0, dtype=np.float64)
 
     def row_of(self, channel: str, segment: str, groups: Combination) -> int:
         return self.rows.setdefault((channel, segment, groups), len(self.rows))
@@ -183,18 +183,23 @@ def _laid_out(
 def _count(tally: Tally, customers: NDArray[np.int64], units: Units, groupings: dataset.Groupings) -> None:
     """Each unit in the cut of its channel; and each customer once, over all channels, in the cut of her credit band."""
     groups, combination = _combinations(len(customers), groupings)
-    furthest, exposure = tally.subjects.furthest(units.furthest), tally.subjects.exposed(units.exposure)
-    row = np.empty(len(units.place), dtype=np.intp)
+    place, furthest = units.place, tally.subjects.furthest(units.furthest)
+    exposure = tally.subjects.exposed(units.exposure)
+    chance = -np.expm1(-exposure)
+    row = np.empty(len(place), dtype=np.intp)
     for channel in sorted(set(units.channel)):
         chosen = units.channel == channel
-        row[chosen] = _rows(tally, (channel, ANY), groups, combination[units.place[chosen]])
-    tally.add(row, furthest, exposure)
+        row[chosen] = _rows(tally, (channel, ANY), groups, combination[place[chosen]])
+    tally.add(row, furthest, chance)
     segment, row = np.full(len(customers), ANY, dtype=object), np.empty(len(customers), dtype=np.intp)
-    segment[units.place] = units.segment
+    segment[place] = units.segment
     for name in sorted(set(segment)):
         chosen = segment == name
         row[chosen] = _rows(tally, (ANY, name or NOT_RECORDED), groups, combination[chosen])
-    tally.add(row, *_merged(units.place, furthest, exposure))
+    if len(place) > len(customers):
+        furthest, exposure = _merged(place, furthest, exposure)
+        place, chance = np.arange(len(customers)), -np.expm1(-exposure)
+    tally.add(row[place], furthest, chance)
 
 
 def _rows(
@@ -209,8 +214,6 @@ def _merged(place: NDArray[np.intp], furthest: NDArray[np.uint8], exposure: Floa
     """Over the channels of each customer: the furthest that she came on any, and all her exposures."""
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    if len(starts) == len(order):
-        return furthest[order], exposure[order]
     return np.maximum.reduceat(furthest[order], starts), np.add.reduceat(exposure[order], starts)
 
 
