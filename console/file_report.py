@@ -9,6 +9,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from console.templatetags.console import words
+from console.templatetags.fairness import scientific
 from fairness import thresholds
 from fairness.evidence import WORST
 from fairness.file_audit import Columns, Compared, FileAudit
@@ -46,7 +47,7 @@ def context(found: FileAudit, name: str, columns: Columns) -> dict[str, Any]:
         "worst": ordered[0].result if ordered else None,
         "has_outcome": bool(columns.outcome),
         "has_score": bool(columns.score),
-        "difference": "" if found.largest_difference is None else f"{found.largest_difference:.0e}",
+        "difference": "" if found.largest_difference is None else scientific(found.largest_difference),
         "scale": SCALE,
         "thresholds": {"ratio": thresholds.DEFAULT.fail_ratio, "shortfall": thresholds.DEFAULT.material_shortfall},
         "methods": thresholds.METHODS,

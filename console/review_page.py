@@ -49,7 +49,7 @@ def deciding(change: ChangeRequest, person: User, asked: int | None = None) -> d
         "change": change,
         "next_release": live + 1,
         **evidence,
-        "may": _may(change, person, evidence["evidence"]),
+        "may": _may(change, person, evidence["evidence"], stale=evidence["stale"]),
         "why_not": _why_not(change, person, evidence),
     }
 
@@ -130,7 +130,7 @@ def _covers(row: Evidence, change: ChangeRequest) -> bool:
         return False
 
 
-def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -> dict[str, bool]:
+def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None, *, stale: bool) -> dict[str, bool]:
     """Which buttons stand on the page; the domain decides again when one is pressed."""
     own, status = change.author_id == person.pk, change.status
     submitted = status == Status.SUBMITTED
@@ -143,7 +143,7 @@ def _may(change: ChangeRequest, person: User, evidence: dict[str, Any] | None) -
         "break_glass": breaks and change.broken_by_id is None,
         "break_through": breaks and checks and change.broken_by_id not in (None, person.pk),
         "reject": checks,
-        "justify": status == Status.SUBMITTED and failing and not own and roles.may(person, "justify"),
+        "justify": submitted and failing and not stale and not own and roles.may(person, "justify"),
         "compute": status == Status.SUBMITTED and (checks or own),
         "submit": own and status == Status.DRAFT,
         "reopen": own and submitted,
@@ -164,6 +164,8 @@ def _why_not(change: ChangeRequest, person: User, seen: dict[str, Any]) -> str:
         return ""
     if change.author_id == person.pk:
         return "You wrote it, so somebody else must check it."
+    if seen["stale"]:
+        return "Its effect no longer holds: its author or whoever approves it has it computed again first."
     blocks = seen["evidence"] is not None and Verdict(seen["evidence"]["verdict"]).blocks
     if blocks and change.justified_by_id is None and roles.may(person, "justify"):
         return "Fair lending fails: it goes no further unless you justify it, or its author edits it."

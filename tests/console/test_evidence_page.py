@@ -152,3 +152,16 @@ def test_a_comparison_of_too_few_people_to_be_shown_has_its_verdict_and_no_figur
     few = [one for one in evidence_view.shown(row)["unclear"] if one["few"]]
     assert few
     assert "too few to be shown" in _page(change)
+
+
+def test_an_effect_that_no_longer_holds_is_computed_again_before_anything_is_signed() -> None:
+    change = _proposed()
+    evidence.compute(change, timezone.now())
+    factories.approve_content(
+        [factories.rule("later", factories.clause("credit_score", ">=", 700))], now=timezone.now()
+    )
+    client = Client()
+    client.force_login(factories.make_user(roles.COMPLIANCE, "officer"))
+    told = _text(client.get(f"/reviews/{change.pk}/").content.decode())
+    assert "Its effect no longer holds: its author or whoever approves it has it computed again first." in told
+    assert "Record justification" not in told
