@@ -27,7 +27,9 @@ def ensure(first: date, last: date, tables: tuple[str, ...] = TABLES) -> int:
 def keep(now: datetime) -> int:
     """The daily task; returns how many partitions it made, sealed or retired."""
     made = ensure(now.date(), _months(now.date(), MONTHS_AHEAD))
-    sealed = 0 if _being_filled() else sum(seal(name, now) for name in _closed(now))
+    if _being_filled():
+        return made  # nothing is sealed before it is whole, nor retired before it is sealed
+    sealed = sum(seal(name, now) for name in _closed(now))
     return made + sealed + len(retire(_months(now.date(), -retention_months(now.date())), now))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from decisioning import partitions
+from decisioning import jobs, partitions
 from offers import packs
 from offers.catalog import Item
 from offers.models import AuditEvent
@@ -59,6 +59,18 @@ def test_the_daily_task_drops_what_is_older_and_keeps_its_digest() -> None:
     assert set(AuditEvent.objects.filter(subject=old).values_list("action", flat=True)) == {
         "partition.sealed", "partition.retired",
     }  # fmt: skip
+
+
+def test_no_month_is_sealed_or_dropped_while_decisions_of_the_past_are_written_in() -> None:
+    now = datetime.now(tz=UTC)
+    old, young = month(38), month(36)
+    with jobs.running(partitions.BACKFILL, {}, now):
+        partitions.keep(now)
+        assert kept(old)
+        assert not partitions.is_sealed(young)
+    partitions.keep(now)
+    assert not kept(old)
+    assert partitions.is_sealed(young)
 
 
 def test_a_pack_that_keeps_longer_is_obeyed_by_the_task_and_by_the_database() -> None:
