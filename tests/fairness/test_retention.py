@@ -4,8 +4,10 @@ digest of each month stays in the audit trail."""
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from decisioning import jobs, partitions
@@ -71,6 +73,9 @@ def test_no_month_is_sealed_or_dropped_while_decisions_of_the_past_are_written_i
     partitions.keep(now)
     assert not kept(old)
     assert partitions.is_sealed(young)
+    said = StringIO()
+    call_command("verify_audit", stdout=said)
+    assert f"{young}: 0 decisions as sealed" in said.getvalue()
 
 
 def test_a_pack_that_keeps_longer_is_obeyed_by_the_task_and_by_the_database() -> None:
