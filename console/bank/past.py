@@ -84,10 +84,16 @@ def clock(since: datetime, start: datetime) -> Clock:
     return lambda: min(start + (timezone.now() - since), start + timedelta(hours=15))
 
 
+def numbers(month: date, visits: int) -> range:
+    """The numbers of a month's visits, which no other month and no session of today has."""
+    first = FIRST_NUMBER + (month.year * 12 + month.month) * 100_000
+    return range(first, first + visits)
+
+
 def live(month: date, *, seed: int, visits: int, opened: datetime, progress: Progress) -> None:
     """Live through so many visits of a month. Resumable: what a killed run did is found and not done again."""
     pool = min(customers.present(), CHUNK)
-    each, number = visits // len(DAYS), FIRST_NUMBER + (month.year * 12 + month.month) * 100_000
+    each, number = visits // len(DAYS), numbers(month, visits).start
     _before(pool, seed, opened)
     for place, day in enumerate(DAYS):
         if _is_closed(month):

@@ -4,7 +4,7 @@ import json
 import stat
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +296,10 @@ def _the_export_of_the_day_keeps_what_is_told_fresh() -> None:
 
 def _nothing_was_learned_twice() -> None:
     rows = DecisionRow.objects.filter(arm__isnull=False)
-    sessions_by_hash = {identity.session_hash(f"demo-7-{number}"): f"demo-7-{number}" for number in range(2_000)}
+    opened, plan = Job.objects.filter(kind=demo_access.JOB).earliest("id").started_at, seeding.Plan(300, 7)
+    earlier = [past.numbers(month, plan.past) for month in past.months(opened, plan.months)]
+    names = [f"demo-7-{number}" for number in chain(range(2_000), *earlier)]
+    sessions_by_hash = {identity.session_hash(name): name for name in names}
     decisions = [{"decision_id": str(row.id), "session_id": sessions_by_hash[row.session]} for row in rows]
     outcomes = [
         {"decision_id": str(decision), "event_id": event}
