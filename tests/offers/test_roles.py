@@ -93,7 +93,7 @@ def test_a_change_of_several_kinds_takes_the_right_to_each() -> None:
     assert may(APPROVE, change_of("arm", "arm", "creative")) == {roles.MARKETING_LEAD, roles.RISK_APPROVER}
     assert may(APPROVE, change_of("arm", "arm", "offer")) == {roles.RISK_APPROVER}
     assert may(APPROVE, change_of("arm", "arm", "model")) == set()
-    both = bank.person("both", roles.RISK_APPROVER, roles.MODEL_RISK)
+    both = bank.person("both", roles.RISK_APPROVER, roles.COMPLIANCE)
     assert accepted(APPROVE, both.pk, change_of("arm", "arm", "model"))
 
 
