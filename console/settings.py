@@ -273,6 +273,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "unserved": {"task": "decisioning.tasks.find_unserved", "schedule": crontab(hour="1", minute="40")},
     "skew": {"task": "decisioning.tasks.check_skew", "schedule": crontab(hour="4", minute="30")},
     "models": {"task": "fairness.tasks.review_models", "schedule": crontab(hour="5", minute="30")},
+    "replay": {"task": "fairness.tasks.replay_decisions", "schedule": crontab(hour="2", minute="30")},
     "anchor": {"task": "fairness.tasks.anchor_audit", "schedule": crontab(hour="0", minute="30")},
     "quality": {"task": "decisioning.tasks.check_quality", "schedule": crontab(hour="5", minute="0")},
 }

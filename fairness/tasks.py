@@ -21,7 +21,7 @@ from fairness.alternatives import search
 from fairness.causes import of_decisions, of_offers
 from fairness.cube import record
 from fairness.explanations import close_proxies
-from fairness.governance import anchoring, inventory, measurement, reviews
+from fairness.governance import anchoring, inventory, measurement, replays, reviews
 from fairness.governance.examiner import pack
 from fairness.governance.examiner import scope as scopes
 from fairness.individual import flip, neighbours, source, swap
@@ -184,6 +184,17 @@ def review_models() -> None:
         with contextlib.suppress(NothingLogged):
             measurement.measure(champion.name, now)
     reviews.look(now)
+
+
+@shared_task(queue="fairness")
+def replay_decisions() -> None:
+    """A sample of all decisions, decided again."""
+    now = timezone.now()
+    with (
+        contextlib.suppress(jobs.AlreadyRunning, NoRelease),
+        jobs.running("replay", {}, now) as job,
+    ):
+        job.message = f"{replays.nightly(now)} decisions"
 
 
 @shared_task(queue="long")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fairness.governance import fields, inventory
+from fairness.governance import fields, inventory, replays
 from fairness.models import ModelRecord, ModelValidation
 
 _GOOD = (ModelValidation.Conclusion.APPROVED, ModelValidation.Conclusion.CONDITIONS)
@@ -22,7 +22,7 @@ def missing(name: str, now: datetime) -> list[str]:
     """
     row = inventory.keep(name, now)
     blank = [f"the inventory leaves blank: {label.lower()}" for label in fields.blank(row.content)]
-    return blank + _unconfirmed(row) + _unvalidated(row, now)
+    return blank + _unconfirmed(row) + _unvalidated(row, now) + _unproved()
 
 
 def require(name: str, now: datetime) -> None:
@@ -36,6 +36,12 @@ def _unconfirmed(row: ModelRecord) -> list[str]:
     if row.tier != 1:
         return []
     return [f"nobody has confirmed the declared default: {label.lower()}" for label in fields.unconfirmed(row.content)]
+
+
+def _unproved() -> list[str]:
+    """While a decision does not replay, no model takes the place of the one whose decisions those are."""
+    found = replays.open_finding()
+    return [f"finding {found.pk} is open: {found.title}"] if found else []
 
 
 def _unvalidated(row: ModelRecord, now: datetime) -> list[str]:
