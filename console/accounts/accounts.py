@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django_otp import devices_for_user
 
 from console.models import Account
@@ -93,14 +94,16 @@ def revoke(person: User, role: str, *, by: str, now: datetime) -> bool:
 
 
 def hold_exactly(person: User, wanted: Iterable[str], *, by: str, now: datetime) -> None:
-    """Revoke and grant until the person holds these roles; what is no role of ours is passed over. Raises
-    RolesApart."""
+    """Revoke, then grant, until the person holds these roles; what is no role of ours is passed over. What was taken
+    away stays so where the rest raises RolesApart."""
     known = frozenset(wanted) & frozenset(ROLES)
     held = roles.roles_of(person)
-    for role in sorted(held - known):
-        revoke(person, role, by=by, now=now)
-    for role in sorted(known - held):
-        grant(person, role, by=by, now=now)
+    with transaction.atomic():
+        for role in sorted(held - known):
+            revoke(person, role, by=by, now=now)
+    with transaction.atomic():
+        for role in sorted(known - held):
+            grant(person, role, by=by, now=now)
 
 
 def close(person: User, *, by: str, now: datetime) -> None:

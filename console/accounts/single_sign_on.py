@@ -77,7 +77,7 @@ def person_of(claims: Mapping[str, Any], now: datetime) -> User:
         person = account.user if account else _make(claims, now)
         if not person.is_active:
             raise NotVouchedFor(f"the account of {person.get_username()} is closed")
-        accounts.hold_exactly(person, _roles(claims), by="single sign-on", now=now)
+    accounts.hold_exactly(person, _roles(claims), by="single sign-on", now=now)
     return person
 
 

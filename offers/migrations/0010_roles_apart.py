@@ -15,6 +15,18 @@ INSERT INTO offers_rolesapart (role, other)
     'compliance', 'model_risk', 'operator']) AS name
   UNION ALL VALUES ('model_risk', 'risk_author'), ('model_risk', 'risk_approver');
 
+DO $$
+DECLARE clashing text;
+BEGIN
+  SELECT string_agg(DISTINCT u.username, ', ') INTO clashing FROM auth_user u
+    JOIN auth_user_groups m ON m.user_id = u.id JOIN auth_group g ON g.id = m.group_id
+    JOIN auth_user_groups n ON n.user_id = u.id JOIN auth_group h ON h.id = n.group_id
+    JOIN offers_rolesapart pair ON pair.role = g.name AND pair.other = h.name;
+  IF clashing IS NOT NULL THEN
+    RAISE EXCEPTION 'roles that are kept apart are held together by %: revoke one with manage.py person first', clashing;
+  END IF;
+END $$;
+
 CREATE FUNCTION candor_guard_roles_apart() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM auth_user WHERE id = NEW.user_id FOR NO KEY UPDATE;
@@ -30,9 +42,18 @@ BEGIN
 END $$;
 CREATE TRIGGER guard_roles_apart AFTER INSERT OR UPDATE ON auth_user_groups
   FOR EACH ROW EXECUTE FUNCTION candor_guard_roles_apart();
+
+CREATE FUNCTION candor_guard_role_names() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a role keeps its name, and no group becomes one' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER guard_role_names BEFORE UPDATE OF name ON auth_group
+  FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION candor_guard_role_names();
 """
 
 BACK = """
+DROP TRIGGER guard_role_names ON auth_group;
+DROP FUNCTION candor_guard_role_names();
 DROP TRIGGER guard_roles_apart ON auth_user_groups;
 DROP FUNCTION candor_guard_roles_apart();
 DROP TABLE offers_rolesapart;

@@ -85,6 +85,17 @@ def test_roles_follow_the_claim_at_each_sign_in(provider: Provider) -> None:
     assert User.objects.count() == 1
 
 
+def test_a_claim_of_roles_that_are_kept_apart_takes_roles_away_and_lets_nobody_in(
+    provider: Provider, client: Client
+) -> None:
+    sign_in(Client())
+    provider.claims["roles"] = ["auditor", "operator"]
+    answer = sign_in(client)
+    assert answer.status_code == 403
+    assert "auditor and operator at once" in answer.content.decode()
+    assert roles_held() <= {roles.AUDITOR}  # risk approver no more
+
+
 def test_the_claim_may_be_nested_and_name_roles_otherwise(provider: Provider, settings: Any) -> None:
     settings.OIDC_ROLES_CLAIM = "realm_access.roles"
     settings.OIDC_ROLES = {"CARDS-RISK": roles.RISK_AUTHOR}

@@ -172,6 +172,13 @@ def test_nobody_holds_roles_that_are_kept_apart(login: Login, one: str, other: s
     )
 
 
+def test_no_group_takes_the_name_of_a_role(login: Login) -> None:
+    """Or its members would hold what is kept apart without a row of theirs being written."""
+    group = Group.objects.get_or_create(name="harmless")[0]
+    rename = "UPDATE auth_group SET name = %s WHERE id = %s"
+    refused(login, "keeps its name", rename, f"{roles.OPERATOR}s", group.pk)
+
+
 def test_there_is_one_release_of_a_number_and_one_champion(login: Login, bank: Bank) -> None:
     again = "INSERT INTO offers_release SELECT * FROM offers_release ORDER BY number LIMIT 1"
     refused(login, "no gap|no evidence|duplicate key", again)
