@@ -1,7 +1,7 @@
 """Legal holds, which a purge spares whoever starts it; and no model takes another's place without its search for less
 discriminatory alternatives, also not for whoever writes SQL."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import django.db.models.deletion
 from django.conf import settings
@@ -131,7 +131,7 @@ END $$;
 CREATE TRIGGER require_search BEFORE INSERT ON offers_release FOR EACH ROW EXECUTE FUNCTION candor_require_search();
 """
 
-_PERSON = {"on_delete": django.db.models.deletion.PROTECT, "related_name": "+", "to": settings.AUTH_USER_MODEL}
+_PERSON: dict[str, Any] = {"on_delete": django.db.models.deletion.PROTECT, "related_name": "+", "to": settings.AUTH_USER_MODEL}
 
 
 class Migration(migrations.Migration):

@@ -64,7 +64,8 @@ def test_roles_that_are_kept_apart_are_refused_in_words() -> None:
     bank.person("adam", roles.AUDITOR)
     with pytest.raises(CommandError, match="auditor and operator at once"):
         person("adam", "--role", "operator")
-    assert (held("mona"), held("adam")) == ({roles.MODEL_RISK}, {roles.AUDITOR})
+    assert held("mona") == {roles.MODEL_RISK}
+    assert held("adam") == {roles.AUDITOR}
     assert "granted operator" in person("adam", "--role", "operator", "--revoke", "auditor")
 
 
