@@ -131,7 +131,11 @@ END $$;
 CREATE TRIGGER require_search BEFORE INSERT ON offers_release FOR EACH ROW EXECUTE FUNCTION candor_require_search();
 """
 
-_PERSON: dict[str, Any] = {"on_delete": django.db.models.deletion.PROTECT, "related_name": "+", "to": settings.AUTH_USER_MODEL}
+_PERSON: dict[str, Any] = {
+    "on_delete": django.db.models.deletion.PROTECT,
+    "related_name": "+",
+    "to": settings.AUTH_USER_MODEL,
+}
 
 
 class Migration(migrations.Migration):
