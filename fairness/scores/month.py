@@ -29,7 +29,8 @@ MOST: Final = 20_000
 """Customers who are drawn."""
 _CELLS: Final = 10_000_000  # customers x offers, for catalogues of thousands
 _DECISIONS: Final = 100_000
-_CHUNK: Final = 1_000
+_CHUNK: Final = 1_000  # customers whose decisions are listed at once
+_HELD: Final = 100  # decisions held at once: one of 2,500 offers takes 300 KB
 _LOT: Final = (1 << 62) - 1  # the random bits of a UUIDv7
 
 _DRAWN = """
@@ -59,13 +60,15 @@ class Month:
 def read(month: date) -> Month:
     """The month as far as it has gone."""
     offers = tuple(CubeOffer.objects.order_by("place").values_list("key", flat=True))
-    made, decisions = _Making({key: at for at, key in enumerate(offers)}), 0
+    made, left = _Making({key: at for at, key in enumerate(offers)}), _DECISIONS
     customers = _drawn(month, min(MOST, _CELLS // max(1, len(offers))))
     for start in range(0, len(customers), _CHUNK):
-        rows = list(_decisions(month, customers[start : start + _CHUNK]))
-        made.take(rows)
-        decisions += len(rows)
-        if decisions >= _DECISIONS:
+        keys = _keys(month, customers[start : start + _CHUNK], left)
+        told = _outcomes(keys)
+        for row in _rows(keys):
+            made.take(row, told)
+        left -= len(keys)
+        if left <= 0:
             break
     return made.month(offers)
 
@@ -76,87 +79,96 @@ def _drawn(month: date, most: int) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _decisions(month: date, customers: Sequence[int]) -> Iterator[DecisionRow]:
-    """Of these customers, each one's in an order by lot."""
+def _keys(month: date, customers: Sequence[int], most: int) -> list[tuple[int, UUID]]:
+    """Customer and decision: customers in their order, each one's decisions by lot. It ends with the customer whose
+    decisions reach `most`, so that none is read by halves."""
     start = datetime.combine(month, time(), UTC)
     end = datetime.combine(lines.last_day(month) + timedelta(days=1), time(), UTC)
-    rows = DecisionRow.objects.filter(
+    found = DecisionRow.objects.filter(
         customer_id__in=customers, id__gte=activity.first_id(start), id__lt=activity.first_id(end)
-    ).only("id", "customer_id", "inputs", "result")
-    return iter(sorted(rows, key=lambda row: (row.customer_id, row.id.int & _LOT)))
+    ).values_list("customer_id", "id")
+    order = {customer: at for at, customer in enumerate(customers)}
+    keys = sorted(found, key=lambda key: (order[key[0]], key[1].int & _LOT))
+    beyond = (at for at in range(most, len(keys)) if keys[at][0] != keys[most - 1][0])
+    return keys[: next(beyond, len(keys))]
 
 
-@dataclass(slots=True)
+def _rows(keys: Sequence[tuple[int, UUID]]) -> Iterator[DecisionRow]:
+    """These decisions in their order, of which a few are held at once."""
+    for start in range(0, len(keys), _HELD):
+        customers, ids = zip(*keys[start : start + _HELD], strict=True)
+        found = DecisionRow.objects.filter(customer_id__in=set(customers), id__in=ids)
+        held = {row.id: row for row in found.only("id", "customer_id", "inputs", "result")}
+        yield from (held[one] for one in ids)
+
+
 class _Person:
-    """One customer while her decisions are read; offers by their place."""
+    """One customer while her decisions are read; offers by their place. What is met first of an offer stays."""
 
-    band: str = ""
-    place: tuple[str, str] = ("", "")
-    visits: int = 0
+    def __init__(self, offers: int) -> None:
+        self.score, self.predicted = np.full(offers, np.nan), np.full(offers, np.nan)
+        self.chosen, self.accepted = np.zeros(offers, dtype=bool), np.zeros(offers, dtype=bool)
+        self.band = ""
+        self.place = ("", "")
+        self.visits = 0
+
+    def meet(self, row: DecisionRow) -> None:
+        known = decision_log.inputs(row)[1].attributes
+        state = str(known.get("state") or "")
+        self.band = self.band or band_of(known)
+        self.place = (str(known.get("country") or ("US" if state else "")), state)
+        self.visits += 1
 
 
 class _Making:
-    """Arrays in the making: what is met first of an offer stays."""
+    """Customers in the making."""
 
     def __init__(self, places: Mapping[str, int]) -> None:
         self._places = places
         self._people: dict[int, _Person] = {}
-        self._parts: list[tuple[Floats, Mask, Floats, Mask]] = []
 
-    def take(self, rows: Sequence[DecisionRow]) -> None:
-        """All decisions of some customers."""
-        order = {customer: at for at, customer in enumerate(dict.fromkeys(row.customer_id for row in rows))}
-        size = (len(order), len(self._places))
-        score, predicted = np.full(size, np.nan), np.full(size, np.nan)
-        chosen, accepted = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
-        told = _outcomes(rows)
-        for row in rows:
-            at, decision = order[row.customer_id], decision_log.result(row)
-            self._meet(row)
-            of_arm = {one.arm: one.propensity for one in decision.scored}
-            of_offer: dict[int, float] = {}
-            for one in decision.scored:  # an offer's score is that of its best wording
-                if (place := self._places.get(one.offer)) is not None:
-                    of_offer[place] = max(one.propensity, of_offer.get(place, 0.0))
-            fresh = [place for place in of_offer if np.isnan(score[at, place])]
-            score[at, fresh] = [of_offer[place] for place in fresh]
-            for choice in decision.choices:
-                place, kinds = self._places.get(choice.offer), told[row.id, choice.offer]
-                if place is None:  # so new that the cube has not met it
-                    continue
-                chosen[at, place] = True
-                if "impression" in kinds and choice.arm in of_arm and np.isnan(predicted[at, place]):
-                    predicted[at, place] = of_arm[choice.arm]
-                    accepted[at, place] = not kinds.isdisjoint(ACCEPTED)
-        self._parts.append((score, chosen, predicted, accepted))
-
-    def _meet(self, row: DecisionRow) -> None:
-        known = decision_log.inputs(row)[1].attributes
-        person = self._people.setdefault(row.customer_id, _Person())
-        state = str(known.get("state") or "")
-        person.band = person.band or band_of(known)
-        person.place = (str(known.get("country") or ("US" if state else "")), state)
-        person.visits += 1
+    def take(self, row: DecisionRow, told: Mapping[tuple[UUID, str], set[str]]) -> None:
+        """One decision, and what became of its offers."""
+        if (person := self._people.get(row.customer_id)) is None:
+            person = self._people[row.customer_id] = _Person(len(self._places))
+        person.meet(row)
+        decision = decision_log.result(row)
+        of_arm = {one.arm: one.propensity for one in decision.scored}
+        of_offer: dict[int, float] = {}
+        for one in decision.scored:  # an offer's score is that of its best wording
+            if (place := self._places.get(one.offer)) is not None:
+                of_offer[place] = max(one.propensity, of_offer.get(place, 0.0))
+        fresh = [place for place in of_offer if np.isnan(person.score[place])]
+        person.score[fresh] = [of_offer[place] for place in fresh]
+        for choice in decision.choices:
+            place, kinds = self._places.get(choice.offer), told.get((row.id, choice.offer), set())
+            if place is None:  # so new that the cube has not met it
+                continue
+            person.chosen[place] = True
+            if "impression" in kinds and choice.arm in of_arm and np.isnan(person.predicted[place]):
+                person.predicted[place] = of_arm[choice.arm]
+                person.accepted[place] = not kinds.isdisjoint(ACCEPTED)
 
     def month(self, offers: tuple[str, ...]) -> Month:
-        empty = np.empty((0, len(offers)))
-        score, chosen, predicted, accepted = (
-            np.concatenate([empty.astype(kind), *(part[at] for part in self._parts)])
-            for at, kind in enumerate((np.float64, np.bool_, np.float64, np.bool_))
-        )
-        people = self._people.values()
+        people, size = self._people.values(), (len(self._people), len(offers))
         return Month(
-            np.array(list(self._people), dtype=np.int64), offers, score, chosen, predicted, accepted,
-            np.array([person.band for person in people], dtype=np.str_), tuple(person.place for person in people),
+            np.array(list(self._people), dtype=np.int64),
+            offers,
+            np.array([person.score for person in people], dtype=np.float64).reshape(size),
+            np.array([person.chosen for person in people], dtype=np.bool_).reshape(size),
+            np.array([person.predicted for person in people], dtype=np.float64).reshape(size),
+            np.array([person.accepted for person in people], dtype=np.bool_).reshape(size),
+            np.array([person.band for person in people], dtype=np.str_),
+            tuple(person.place for person in people),
             np.array([person.visits for person in people], dtype=np.int64),
-        )  # fmt: skip
+        )
 
 
-def _outcomes(rows: Sequence[DecisionRow]) -> dict[tuple[UUID, str], set[str]]:
+def _outcomes(keys: Sequence[tuple[int, UUID]]) -> dict[tuple[UUID, str], set[str]]:
     """What became of each offer of these decisions."""
     told: dict[tuple[UUID, str], set[str]] = defaultdict(set)
     found = Outcome.objects.filter(
-        customer_id__in={row.customer_id for row in rows}, decision_id__in=[row.id for row in rows]
+        customer_id__in={customer for customer, _ in keys}, decision_id__in=[decision for _, decision in keys]
     )
     for decision, offer, kind in found.values_list("decision_id", "offer", "type"):
         told[decision, offer].add(kind)

@@ -7,6 +7,8 @@ from datetime import date
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from decisioning import decision_log, runtime
@@ -54,6 +56,29 @@ def test_a_customer_has_one_row_an_offer_however_often_she_came() -> None:
             assert held.score[at, place] in scores or (np.isnan(held.score[at, place]) and not scores)
             assert held.accepted[at, place] == bool(pk % 2 and not np.isnan(held.predicted[at, place]))
     assert not len(month.read(date(2020, 1, 1)).customers)
+
+
+def test_a_month_is_the_same_however_few_of_its_decisions_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decision of thousands of offers takes hundreds of kilobytes, and a customer may have hundreds of decisions."""
+    now = timezone.now()
+    ids = make_bank(6, now=now, missing=0.0)
+    approve_content(small_catalogue(), now=now)
+    for pk in ids:
+        for session in ("1", "2", "3"):
+            report(ask(pk, session, now), "impression", now)
+    cube.refresh(now + LATER)
+    of = now.date().replace(day=1)
+    whole = month.read(of)
+    monkeypatch.setattr(month, "_HELD", 2)
+    monkeypatch.setattr(month, "_CHUNK", 4)
+    with CaptureQueriesContext(connection) as asked:
+        held = month.read(of)
+    assert len([one for one in asked if '"decisioning_decision"."result"' in one["sql"]]) == 9
+    for name in ("customers", "score", "chosen", "predicted", "accepted", "bands", "visits"):
+        np.testing.assert_array_equal(getattr(held, name), getattr(whole, name))
+    assert held.places == whole.places
+    monkeypatch.setattr(month, "_DECISIONS", 7)
+    assert month.read(of).visits.tolist() == [3, 3, 3]  # the third customer's are read to the end, within a chunk
 
 
 def test_the_night_keeps_the_answers_of_a_month_once_and_is_in_the_trail() -> None:
