@@ -30,7 +30,11 @@ def decide(request: DecisionRequest, known: Known, plan: Plan, posterior: Poster
 def _why_nothing(case: Case) -> str:
     """The reason for the whole answer, when every offer ended by itself: what the offer that came furthest met."""
     ended = {refusal.reason for refusal in case.refusals}
-    return "CAPPED" if "CAPPED" in ended else "STOPPED" if ended == {"STOPPED"} else "NO_ELIGIBLE_OFFER"
+    if "CAPPED" in ended:
+        return "CAPPED"
+    if ended and ended <= {"STOPPED", "SUPPRESSED"}:
+        return "SUPPRESSED" if "SUPPRESSED" in ended else "STOPPED"
+    return "NO_ELIGIBLE_OFFER"
 
 
 def _scored(case: Case) -> tuple[Scored, ...]:

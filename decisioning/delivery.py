@@ -45,7 +45,7 @@ def present(choices: tuple[Choice, ...], request: DecisionRequest, known: Known,
     if presented.shown:
         return presented
     met = {refusal.reason for refusal in case.refusals if refusal.offer in {choice.offer for choice in choices}}
-    reason = next((code for code in ("STOPPED", "CAPPED") if code in met), "NO_ELIGIBLE_OFFER")
+    reason = next((code for code in ("STOPPED", "CAPPED", "SUPPRESSED") if code in met), "NO_ELIGIBLE_OFFER")
     return Presented((), reason)
 
 

@@ -22,6 +22,7 @@ from decisioning.models import Presentation
 from decisioning.plan import Plan, complete
 from decisioning.propensity import reasons
 from decisioning.propensity.reasons import Reason
+from decisioning.stops import OVERRIDE
 from decisioning.types import Decision, Known
 from offers.conditions.describe import sentence, would_pass_if
 from offers.conditions.evaluate import trace
@@ -117,6 +118,16 @@ def ended_at(plan: Plan, decision: Decision) -> str | None:
     if len(decision.refusals) == len(plan.offers):
         return None
     return _CUSTOMER_STAGES.get(decision.reason or "")
+
+
+def overridden(of: Asked) -> bool:
+    """Whether overrides kept from this customer what was left, so that no offer was shown; not her own wish."""
+    ended = of.refusals.values()
+    return (
+        of.decision.reason == "SUPPRESSED"
+        and not ended_at(of.plan, of.decision)
+        and any(row["by"] == OVERRIDE for row in ended)
+    )
 
 
 def _ended(key: str, of: Asked) -> dict[str, str] | None:

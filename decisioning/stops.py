@@ -4,7 +4,8 @@ from decisioning.case import Case
 from decisioning.plan import Plan
 
 STAGE = "stops"
-KEPT = "customer"  # the scope of an offer that an override keeps from this one customer
+KEPT = "customer"  # the scope of an offer, or ("") of every one, that an override keeps from this one customer
+OVERRIDE = "override"
 
 
 def apply(case: Case) -> None:
@@ -16,9 +17,10 @@ def apply(case: Case) -> None:
     if ("all", "") in stops:
         case.reason = "STOPPED"
         return
+    every = (KEPT, "") in stops
     for index, offer in enumerate(case.plan.offers):
-        if (KEPT, offer) in stops:
-            case.refuse(index, STAGE, "SUPPRESSED", "override")
+        if every or (KEPT, offer) in stops:
+            case.refuse(index, STAGE, "SUPPRESSED", OVERRIDE)
             continue
         product = case.plan.release.offers[offer].product
         if ("offer", offer) in stops or ("product", product) in stops or _all_arms_stopped(case.plan, index, stops):

@@ -21,7 +21,7 @@ from console.trace import trace
 from console.views import explanations
 from console.whole_number import whole_number
 from decisioning import activity, replay, runtime
-from decisioning.explanation import explain
+from decisioning.explanation import asked, explain, overridden
 from decisioning.models import Customer, Outcome
 from decisioning.models import Decision as DecisionRow
 from fairness.governance.examiner import scope
@@ -143,6 +143,7 @@ def _explained(row: DecisionRow, customer: str | None) -> dict[str, Any]:
     plan = runtime.plan(row.release)
     return {
         "decision": _decision(row, customer),
+        "overridden": overridden(asked(row)),
         **trace(explain(row), customer or "an erased customer", plan.release.offers[row.offer] if row.offer else None),
         "why": plan.why(row.arm) if row.arm else "",
         "outcomes": _outcomes(row),

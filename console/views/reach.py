@@ -38,6 +38,7 @@ STAGES: Final = {
 _CONTACT: Final = {
     "NO_CONSENT": "no consent to marketing on this channel",
     "SUPPRESSED": "suppressed",
+    "OVERRIDDEN": "kept from them by an override",
     "NOT_NOW": "left alone while activity is unusual",
     "HOLDOUT": "held out, to measure against",
     "CAPPED": "contact caps reached",

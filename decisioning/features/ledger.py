@@ -33,7 +33,7 @@ _BIT: Final = {purpose: 1 << place for place, purpose in enumerate(_PURPOSES)}
 _SUPPRESSED: Final = 1 << len(_PURPOSES)
 _HEAD: Final = struct.Struct(">QBIHH")
 KEPT_FROM: Final = "kept_from:"
-"""A purpose that forbids: the offer after it is kept from this customer, by an override."""
+"""A purpose that forbids: the offer after it, or every offer where none is named, is kept by an override."""
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
@@ -56,7 +56,7 @@ class Ledger:
 
     @property
     def kept_from(self) -> frozenset[str]:
-        """Offers that an override keeps from the customer."""
+        """Offers that an override keeps from the customer; "" is every offer."""
         return _kept(self.consents)
 
     @classmethod

@@ -56,11 +56,11 @@ WHERE c.id = ANY(%(customers)s) AND c.token IS NOT NULL
 _SIGNALS = sql.SQL(_SIGNALLED) + sql.SQL("SELECT customer_id, events FROM signalled WHERE events IS NOT NULL")
 _ALL = sql.SQL(_SIGNALLED) + sql.SQL("""
 SELECT c.id, coalesce(c.token, ''), snapshot.rank, signalled.events, v.content, p.content, coalesce(l.sequence, 0),
-  coalesce(l.contacts, '{}')::text, c.suppressed OR held.offers && '{""}',
+  coalesce(l.contacts, '{}')::text, c.suppressed,
   concat_ws(%(separator)s,
     (SELECT string_agg(s.purpose || ':' || s.channel, %(separator)s ORDER BY s.purpose, s.channel)
      FROM decisioning_consent s WHERE s.customer_id = c.id AND s.granted),
-    (SELECT string_agg(%(kept_from)s || offer, %(separator)s) FROM unnest(held.offers) AS offer WHERE offer <> ''))
+    (SELECT string_agg(%(kept_from)s || offer, %(separator)s) FROM unnest(held.offers) AS offer))
 FROM decisioning_customer c CROSS JOIN snapshot LEFT JOIN signalled ON signalled.customer_id = c.id
 LEFT JOIN decisioning_featurevector v ON v.customer_id = c.id
 LEFT JOIN decisioning_precomputedscore p ON p.customer_id = c.id

@@ -15,13 +15,25 @@ from decisioning.impact.kept import Kept
 from decisioning.impact.people import Mask
 from decisioning.impact.scene import Scene, scene_for
 from decisioning.impact.simulation import keys_for, policies_for, seed_of
-from decisioning.impact.stages import NOBODY, REASONS, Batch, Policy, available, barred, capped, make, stopped_offers
+from decisioning.impact.stages import (
+    NOBODY,
+    REASONS,
+    Batch,
+    Policy,
+    available,
+    barred,
+    capped,
+    kept_from,
+    make,
+    stopped_offers,
+)
 from decisioning.plan import Plan
 from offers.conditions.grammar import Clause, Combination, Condition, clauses
 from offers.conditions.vectorise import evaluate_many
 from offers.register import ATTRIBUTES, Unit
 
 Kind = Literal["stopped", "terms", "contact", "rule", "caps"]
+OVERRIDDEN: Final = "OVERRIDDEN"
 _STEPS: Final = 3  # rules whose limits are tried
 # By how much a limit is moved when a page says what a looser one would bring: a step that a policy would take.
 _LOOSER: Final[dict[Unit, float]] = {"points": 20, "ratio": 0.05, "months": 6, "days": 30, "count": 1, "score": 0.1}
@@ -97,8 +109,12 @@ def _ends(policy: Policy, batch: Batch, scene: Scene, at: int) -> Iterator[tuple
         yield "stopped", "STOPPED", everybody
     if not available(plan, scene, people.moment)[at]:
         yield "terms", "NOT_IN_SEASON", everybody
-    unstopped = replace(policy, stops=frozenset())
-    reason = barred(unstopped, batch, scene, all_stopped=False)
+    places, kept = kept_from(plan, people)
+    if kept[:, at].any():
+        overridden = np.zeros(len(people), dtype=bool)
+        overridden[places] = kept[:, at]
+        yield "contact", OVERRIDDEN, overridden
+    reason = barred(policy, batch, scene)
     for code in np.unique(reason[reason > 0]).tolist():
         yield "contact", REASONS[code], np.asarray(reason == code, dtype=bool)
     for rule, covered in zip(plan.rules, plan.rule_offers, strict=True):

@@ -11,8 +11,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from decisioning.impact.reach import Mask, Reach, eligible_by_rules, reach_of
-from decisioning.impact.stages import Batch
+from decisioning.impact.reach import Mask, Reach, reach_of
+from decisioning.impact.stages import Batch, allowed_offers
 from decisioning.plan import Plan
 from offers.types import in_force
 
@@ -52,9 +52,8 @@ def in_season(plan: Plan, moment: datetime) -> Mask:
 
 
 def packed(plan: Plan, batch: Batch, moment: datetime) -> Packed:
-    size = len(batch.people)
-    allowed = eligible_by_rules(plan, moment, size, batch.evaluate) & in_season(plan, moment)
-    return Packed(np.packbits(allowed, axis=0), size)
+    allowed = allowed_offers(plan, batch, moment) & in_season(plan, moment)
+    return Packed(np.packbits(allowed, axis=0), len(batch.people))
 
 
 def joined(

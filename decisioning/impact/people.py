@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import orjson
@@ -21,8 +22,7 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _SUPPRESSED = """
-SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id {among} AND (suppressed
-  OR id IN (SELECT customer_id FROM decisioning_suppression WHERE offer = '' AND ended_at IS NULL))
+SELECT string_agg(int8send(id), ''::bytea) FROM decisioning_customer WHERE id {among} AND suppressed
 """
 _CONSENTING = """
 SELECT string_agg(int8send(customer_id), ''::bytea) FROM decisioning_consent
@@ -30,6 +30,10 @@ WHERE customer_id {among} AND purpose = 'marketing' AND channel = %(channel)s AN
 """
 _CONTACTS = """
 SELECT customer_id, contacts::text FROM decisioning_capledger WHERE customer_id = ANY(%s) AND contacts ?| %s
+"""
+_KEPT = """
+SELECT customer_id, array_agg(offer) FROM decisioning_suppression
+WHERE customer_id = ANY(%s) AND ended_at IS NULL GROUP BY 1
 """
 # By length too, so that what is too short to be scores is apart from what is whole.
 _SCORES = """
@@ -52,13 +56,15 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class People:
     """Customers (n,) by rising id. `consenting` (n,) to marketing, by channel; `contacts` of this week by place, of
-    those who had any; `moment` is when all of it was true."""
+    those who had any; `kept` are the offers, "" for every one, that overrides keep from her, by place, of those of whom
+    there are any; `moment` is when all of it was true."""
 
     customers: NDArray[np.int64]
     columns: Columns
     suppressed: Mask
     consenting: Mapping[str, Mask]
     contacts: Mapping[int, caps.Contacts]
+    kept: Mapping[int, frozenset[str]]
     stored: tuple[Stored, ...]
     moment: datetime
 
@@ -81,6 +87,7 @@ class People:
             self.suppressed[places],
             {channel: mask[places] for channel, mask in self.consenting.items()},
             {int(moved[at]): contacts for at, contacts in self.contacts.items() if moved[at] >= 0},
+            {int(moved[at]): offers for at, offers in self.kept.items() if moved[at] >= 0},
             tuple(_moved(stored, moved) for stored in self.stored),
             self.moment,
         )
@@ -113,6 +120,7 @@ def of(ids: NDArray[np.int64], names: Collection[str], channels: Collection[str]
         _among(ids, *population.read_joined(_SUPPRESSED, ids)),
         {channel: _among(ids, *population.read_joined(_CONSENTING, ids, channel=channel)) for channel in channels},
         _contacts(ids, now),
+        _kept(ids),
         tuple(_stored(ids)),
         now,
     )
@@ -125,11 +133,20 @@ def _among(ids: NDArray[np.int64], found: bytes | None) -> Mask:
 
 
 def _contacts(ids: NDArray[np.int64], now: datetime) -> dict[int, caps.Contacts]:
+    return {at: orjson.loads(contacts) for at, contacts in _rows(_CONTACTS, ids, caps.last_days(now))}
+
+
+def _kept(ids: NDArray[np.int64]) -> dict[int, frozenset[str]]:
+    return {at: frozenset(offers) for at, offers in _rows(_KEPT, ids)}
+
+
+def _rows(statement: str, ids: NDArray[np.int64], *parameters: Any) -> Iterator[tuple[int, Any]]:
+    """What a statement tells of these customers, by place."""
     with connection.cursor() as cursor:
-        cursor.execute(_CONTACTS, [ids.tolist(), caps.last_days(now)])
+        cursor.execute(statement, [ids.tolist(), *parameters])
         rows = cursor.fetchall()
     places = np.searchsorted(ids, np.array([customer for customer, _ in rows], dtype=np.int64)).tolist()
-    return {at: orjson.loads(contacts) for at, (_, contacts) in zip(places, rows, strict=True)}
+    yield from ((at, found) for at, (_, found) in zip(places, rows, strict=True))
 
 
 def _stored(ids: NDArray[np.int64]) -> Iterator[Stored]:

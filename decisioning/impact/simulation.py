@@ -25,9 +25,9 @@ from decisioning.impact.kept import Kept
 from decisioning.impact.moments import Moment, Packed, joined, packed
 from decisioning.impact.people import Floats, Mask, People
 from decisioning.impact.propensities import AT_MOST, unscored
-from decisioning.impact.reach import BANDS, SEGMENTS, Labels, Reach, eligible_by_rules, reach_of, segments
+from decisioning.impact.reach import BANDS, SEGMENTS, Labels, Reach, reach_of, segments
 from decisioning.impact.scene import Scene, scene_for
-from decisioning.impact.stages import NOBODY, REASONS, Batch, Policy, make
+from decisioning.impact.stages import NOBODY, REASONS, Batch, Policy, allowed_offers, make
 from decisioning.models import PrecomputedScore, ScoreLayout
 from decisioning.plan import Plan, complete
 from offers.conditions.grammar import attributes_of
@@ -255,7 +255,7 @@ def _part(asked: _Pass, people: People) -> _Part:
     batch = Batch(people, keys_for(people.customers, asked.seed))
     later = [packed(policy.plan, batch, moment) for policy in policies for moment in asked.later]
     if not asked.decide:
-        allowed = [eligible_by_rules(one.plan, people.moment, len(people), batch.evaluate) for one in policies]
+        allowed = [allowed_offers(one.plan, batch, people.moment) for one in policies]
         return _Part(people.customers, allowed, later, found, [], [], [], [])
     made = [make(policy, batch, asked.scene) for policy in policies]
     weights, judge = _measure(policies)

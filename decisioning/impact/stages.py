@@ -78,7 +78,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was decided of n customers. `allowed` (n, offers) by the rules alone; `live` (n, offers) before propensity;
+    """What was decided of n customers. `allowed` (n, offers) by `allowed_offers`; `live` (n, offers) before propensity;
     `reason` (n,) into REASONS; `arm` (n,) the plan's index of the first rank or NOBODY. The rest is of the customers
     `ranked` (m,) and all arms k of the plan; `score` is minus infinity for an arm that does not compete. `propensity`
     (m, rows) counts as `propensities.keys_of`, `likely` (m, k) is the same by arm."""
@@ -107,10 +107,13 @@ def make(policy: Policy, batch: Batch, scene: Scene) -> Made:
     """Decide on everybody in the batch."""
     plan, size = policy.plan, len(batch.people)
     stopped = stopped_offers(policy)
-    by_rules = eligible_by_rules(plan, batch.people.moment, size, batch.evaluate)
+    places, kept = kept_from(plan, batch.people)
+    by_rules = allowed_offers(plan, batch, batch.people.moment)
     live = by_rules & ~stopped & available(plan, scene, batch.people.moment)
-    lost = np.asarray((~live & ~stopped).any(axis=1), dtype=bool)
-    reason = barred(policy, batch, scene, bool(stopped.all()))
+    lost = ~live & ~stopped
+    lost[places] &= ~kept
+    reason = barred(policy, batch, scene)
+    _end_by_stops(policy, stopped, reason, places, kept)
     full, everything = capped(plan, batch.people)
     full &= live
     live &= ~full
@@ -123,13 +126,44 @@ def make(policy: Policy, batch: Batch, scene: Scene) -> Made:
         left[ranked] = False
         arm[left] = fallback
     nothing = (reason == 0) & (arm == NOBODY)
-    reason[nothing] = _why_nothing(full, lost, bool(stopped.any()))[nothing]
+    reason[nothing] = _why_nothing(full, lost, bool(stopped.any()), places[kept.any(axis=1)])[nothing]
     return Made(by_rules, live, reason, arm, ranked, *beliefs)
 
 
-def _why_nothing(capped: Mask, lost: Mask, any_stopped: bool) -> NDArray[np.int8]:
-    """As `decide` names it: what the offer that came furthest met."""
-    ended = np.where(lost | (not any_stopped), REASONS.index("NO_ELIGIBLE_OFFER"), REASONS.index("STOPPED"))
+def allowed_offers(plan: Plan, batch: Batch, moment: datetime) -> Mask:
+    """Which offers (n, offers) the rules allow each customer and no override keeps from her."""
+    result = eligible_by_rules(plan, moment, len(batch.people), batch.evaluate)
+    places, kept = kept_from(plan, batch.people)
+    result[places] &= ~kept
+    return result
+
+
+def kept_from(plan: Plan, people: People) -> tuple[NDArray[np.intp], Mask]:
+    """The places (k,) of those from whom overrides keep something, and which offers (k, offers)."""
+    kept = np.zeros((len(people.kept), len(plan.offers)), dtype=bool)
+    for row, offers in enumerate(people.kept.values()):
+        kept[row] = "" in offers
+        kept[row, [plan.position[offer] for offer in offers if offer in plan.position]] = True
+    return np.fromiter(people.kept, dtype=np.intp, count=len(people.kept)), kept
+
+
+def _end_by_stops(
+    policy: Policy, stopped: Mask, reason: NDArray[np.int8], places: NDArray[np.intp], kept: Mask
+) -> None:
+    """Fill in the reason (n,) of those whom the first stage leaves no offer."""
+    everything = ("all", "") in policy.stops
+    if everything or stopped.all():
+        # Where there never was an offer, none was stopped.
+        reason[:] = REASONS.index("STOPPED" if everything or len(stopped) else "NO_ELIGIBLE_OFFER")
+    if not everything:
+        reason[places[(kept | stopped).all(axis=1) & kept.any(axis=1)]] = REASONS.index("SUPPRESSED")
+
+
+def _why_nothing(capped: Mask, lost: Mask, any_stopped: bool, kept: NDArray[np.intp]) -> NDArray[np.int8]:
+    """As `decide` names it: what the offer that came furthest met. `kept` are the places of who has an override."""
+    ended = np.full(len(lost), REASONS.index("STOPPED" if any_stopped else "NO_ELIGIBLE_OFFER"))
+    ended[kept] = REASONS.index("SUPPRESSED")
+    ended[lost.any(axis=1)] = REASONS.index("NO_ELIGIBLE_OFFER")
     return np.where(capped.any(axis=1), REASONS.index("CAPPED"), ended).astype(np.int8)
 
 
@@ -165,13 +199,9 @@ def available(plan: Plan, scene: Scene, now: datetime) -> Mask:
     )  # fmt: skip
 
 
-def barred(policy: Policy, batch: Batch, scene: Scene, all_stopped: bool) -> NDArray[np.int8]:
-    """Who is not to be contacted at all (n,), by the code of the first reason."""
+def barred(policy: Policy, batch: Batch, scene: Scene) -> NDArray[np.int8]:
+    """Who is not to be contacted at all (n,), by the code of the first reason; 0 of everybody else."""
     people, size = batch.people, len(batch.people)
-    if ("all", "") in policy.stops or all_stopped:
-        # Without an offer left the stages end; where there never was one, none was stopped.
-        stopped = ("all", "") in policy.stops or bool(policy.plan.offers)
-        return np.full(size, REASONS.index("STOPPED" if stopped else "NO_ELIGIBLE_OFFER"), dtype=np.int8)
     unusual = people.columns.get(consent.UNUSUAL)
     held_back = unusual.values == 1 if isinstance(unusual, NumberColumn) else np.zeros(size, dtype=bool)
     share = policy.plan.release.contact_policy.holdout_share

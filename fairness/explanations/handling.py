@@ -11,6 +11,7 @@ from typing import Any, Final
 from decisioning import caps
 from decisioning.models import Consent
 from decisioning.plan import Plan
+from decisioning.stops import KEPT
 from fairness.explanations import wording
 from fairness.explanations.block import Audience, Block, Table
 from fairness.explanations.record import Record
@@ -43,7 +44,7 @@ def delivery(record: Record, audience: Audience) -> Block:
             ("Contacts", f"today {before[0]} before, {after[0]} after, of {policy.decisions_per_day}; "
                          f"in 7 days {before[1]} before, {after[1]} after, of {policy.decisions_per_week}"),
             ("Quiet hours", "none applied: the channel asked for it itself"),
-            ("Suppression", "on the list" if record.of.known.suppressed else "not on the list"),
+            ("Suppression", _suppression(record)),
         ),
         data={
             "purpose": f"marketing:{record.row.channel}", "granted": granted,
@@ -51,6 +52,15 @@ def delivery(record: Record, audience: Audience) -> Block:
             "contacts": {"today": [before[0], after[0]], "week": [before[1], after[1]]},
         },
     )  # fmt: skip
+
+
+def _suppression(record: Record) -> str:
+    """The customer's own wish, and what people of the bank keep from her."""
+    wish = "on the list" if record.of.known.suppressed else "not on the list"
+    kept = sorted(offer for scope, offer in record.of.known.stops if scope == KEPT)
+    if not kept:
+        return wish
+    return f"{wish}; kept by override: {'every offer' if '' in kept else wording.listed(kept)}"
 
 
 def _consent(record: Record) -> Consent | None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from decisioning import explanation
 from decisioning.creative import text_for
+from decisioning.explanation import Asked
+from decisioning.stops import OVERRIDE
 from fairness.explanations import wording
 from fairness.explanations.block import Audience, Block, Table
 from fairness.explanations.record import Record
@@ -24,11 +26,15 @@ _INTERACTION: Final[Mapping[str, str]] = {
     "firm_offer": "firm offer of credit, not asked for",
     "account_review": "review of an account",
 }
+OVERRIDDEN: Final = "OVERRIDDEN"  # SUPPRESSED, by a person of the bank and not by the customer's own wish
 # The reason for the whole answer, to the customer and to everybody else.
 NOTHING: Final[Mapping[str, tuple[str, str]]] = {
     "NO_CONSENT": (
         "You have not agreed to be contacted in this way.", "There was no consent to be contacted on this channel."),
     "SUPPRESSED": ("You asked us not to send offers.", "The customer is on the suppression list."),
+    OVERRIDDEN: (
+        "We are not making you card offers at the moment.",
+        "A person keeps from this customer what was left to show (override)."),
     "NOT_NOW": (
         "We held back offers for a moment.",
         "Marketing was held back, because activity differed from what is usual; nothing else follows from it."),
@@ -42,11 +48,11 @@ NOTHING: Final[Mapping[str, tuple[str, str]]] = {
 }  # fmt: skip
 _PLAIN_STAGE: Final[Mapping[str, str]] = {
     "stops": "It was not available at that moment.",
-    "consent": "You have not agreed to be contacted in this way.",
     "caps": "You have seen this card as often as we show it for now.",
     "creative": "There was no message for it in this place.",
     "bandit": "It was open to you; another card was expected to suit you better.",
 }
+_KEPT: Final = "We are not offering you this card at the moment."
 _LEGAL: Final = "A requirement that the law sets for this card was not met."
 _UNNAMED: Final = "A requirement of this card, stated in its terms, was not met."
 
@@ -82,7 +88,7 @@ def outcome(record: Record, audience: Audience) -> Block:
     """Block 2."""
     plain = audience == "customer"
     if record.first is None or record.offer is None:
-        told = NOTHING.get(record.row.reason or "", ("No card was shown.", wording.code(record.row.reason or "")))
+        told = nothing(record.of)
         return Block(
             2, "outcome", "What you were shown" if plain else "Outcome", ("No offer was shown.", told[not plain]),
             data={"offer": None, "reason": record.row.reason},
@@ -111,6 +117,12 @@ def outcome(record: Record, audience: Audience) -> Block:
         ),
         data=data,
     )  # fmt: skip
+
+
+def nothing(of: Asked) -> tuple[str, str]:
+    """Why no card was shown: to the customer and to everybody else."""
+    reason = OVERRIDDEN if explanation.overridden(of) else of.decision.reason or ""
+    return NOTHING.get(reason, ("No card was shown.", wording.code(reason)))
 
 
 def alternatives(record: Record, audience: Audience) -> Block:
@@ -161,6 +173,10 @@ def _why_plainly(one: Mapping[str, Any], record: Record) -> str:
     if one["rank"]:
         return "It came next; there was no room for it."
     ended = one["ended"]
+    if ended["by"] == OVERRIDE:
+        return _KEPT
+    if ended["stage"] == "consent":
+        return nothing(record.of)[0]
     if ended["stage"] != "eligibility":
         return _PLAIN_STAGE.get(ended["stage"], _PLAIN_STAGE["stops"])
     rule = record.of.plan.release.rules.get(ended["by"])

@@ -18,7 +18,7 @@ from decisioning.features import online
 from decisioning.known import known as known_of
 from decisioning.serve import UnknownPlacement
 from decisioning.types import DecisionRequest
-from fairness.explanations.outcome import NOTHING, failed
+from fairness.explanations.outcome import failed, nothing
 from fairness.individual import counterfactual
 from fairness.individual.counterfactual import Counterfactual, Inputs
 from offers.conditions.describe import asked_and_held, would_pass_if
@@ -114,7 +114,7 @@ def _sentence(name: str, stage: str | None, of: Asked, first: str) -> str:
         return f"{name} is what this customer would be shown now."
     whole = explanation.ended_at(of.plan, of.decision)
     if whole:
-        return f"No card would be shown: {NOTHING[of.decision.reason or 'NO_ELIGIBLE_OFFER'][1]}"
+        return f"No card would be shown: {nothing(of)[1]}"
     beside = f": {first} comes first" if stage == explanation.RANKING and first else ""
     return f"{name} {_STAGES[stage]}{beside}."
 

@@ -73,11 +73,27 @@ def test_an_offer_kept_from_one_customer_is_named_in_her_trace_and_shown_to_othe
     assert replay.replay(row).identical
 
 
-def test_every_offer_kept_from_a_customer_ends_her_decisions_and_counts_in_the_impact_on_everyone() -> None:
+def test_every_offer_kept_from_a_customer_is_named_as_an_override_in_her_trace_and_not_as_her_own_wish() -> None:
+    before = decide("a")
     keep("")
+    answer = decide("b")
+    assert answer.decision_id is not None
+    assert answer.presented.reason == "SUPPRESSED"
     assert decide("a").presented.reason == "SUPPRESSED"
+    assert before.presented.reason is None
+    row = decision_log.get(answer.decision_id)
+    ended = [each["ended"] for each in explanation.explain(row)["offers"]]
+    assert ended == [{"stage": "stops", "reason": "SUPPRESSED", "by": "override"}] * len(ended)
+    assert not decision_log.inputs(row)[1].suppressed
+    assert replay.replay(row).identical
+
+
+def test_what_is_kept_from_whom_is_read_for_the_impact_on_everyone() -> None:
+    keep("offer-0")
+    keep("")
     (read,) = people.read(["utilisation"], ["mobile_app"], timezone.now())
-    assert read.suppressed.tolist() == [True, False]
+    assert read.kept == {0: frozenset({"", "offer-0"})}
+    assert read.suppressed.tolist() == [False, False]
 
 
 def test_it_holds_though_nobody_told_redis() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from decisioning import impact, jobs, runtime, scoring
+from decisioning import impact, jobs, runtime, scoring, suppression
 from decisioning.bandit.posterior import ArmPrior, Posterior, RewardRow
 from decisioning.features import population
 from decisioning.impact import Simulation, propensities, simulation, stages
@@ -199,6 +199,35 @@ def test_stops_and_mandates_hold_for_everybody_as_for_one(monkeypatch: pytest.Mo
     assert found.decided[0].counts()["everyday-cash"] == 0
     shares = [decided.counts()["travel-plus"] for decided in found.decided]
     assert shares[1] > shares[0]
+
+
+def _keep(customers: list[int], offer: str, now: datetime) -> None:
+    author = make_user(roles.RISK_AUTHOR, f"keeps {offer or 'all'}")
+    for customer in customers:
+        suppression.suppress(
+            customer=customer, offer=offer, reason_code="hardship", note="A test.", until=None, by=author, now=now
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("stopped", [[], ["everyday-cash"], "all but one", "all"])
+def test_overrides_of_one_offer_and_of_every_offer_hold_for_everybody_as_for_one(stopped: list[str] | str) -> None:
+    now = timezone.now()
+    ids = _bank(now, Item("placement", "home", {"title": "Home", "fallback": "first-card/plain"}), size=150)
+    offers = list(_live()["offer"])
+    officer = make_user(roles.COMPLIANCE, "stopper")
+    for target in {"all": offers, "all but one": [key for key in offers if key != "student"]}.get(
+        str(stopped), stopped
+    ):
+        Stop.objects.create(scope="offer", target=target, reason="A test.", stopped_by=officer, stopped_at=now)
+    _keep(ids[:100], "student", now)
+    _keep(ids[15:25] + ids[110:120], "", now)
+    found = _run(now, rule("solvent", clause("debt_to_income", "<=", 0.3)))
+    _agrees(found, now)
+    for decided, reach in zip(found.decided, found.reaches, strict=True):
+        assert not (decided.offer[:100] == decided.offers.index("student")).any()
+        assert not reach.of("student")[:100].any()
+        assert not reach.any_offer[110:120].any()
+        assert {stages.REASONS[code] for code in decided.reason[110:120].tolist()} == {"SUPPRESSED"}
 
 
 def test_maximums_hold_for_everybody_but_whom_an_arm_spares() -> None:

@@ -12,14 +12,16 @@ import pytest
 from django.utils import timezone
 from reportlab.pdfbase import pdfmetrics
 
+from decisioning import suppression
 from decisioning.models import Customer, ModelVersion
 from decisioning.models import Decision as DecisionRow
 from decisioning.propensity.encoding import PAIR_COLUMNS
 from fairness import vault
-from fairness.explanations import close_proxies, outcome, page, pdf, wording
+from fairness.explanations import close_proxies, letter, outcome, page, pdf, wording
 from fairness.explanations.block import SHOWN
 from fairness.explanations.record import Record
 from fairness.models import CubeComparison, Finding
+from offers import roles
 from offers.register import ATTRIBUTES, PROTECTED
 from tests import bank, catalogue, living_bank
 from tests.fairness.explanations import bank as explained
@@ -193,6 +195,36 @@ def test_a_decision_without_an_offer_has_a_page_too() -> None:
     for audience in SHOWN:
         assert pdf.render(built(row, audience)).startswith(b"%PDF")
     assert "You asked us not to send offers." in block(built(row, "customer"), 2)["sentences"]
+
+
+def test_whom_a_person_keeps_every_offer_from_is_not_told_that_she_asked_for_it() -> None:
+    explained.make()
+    keep("")
+    row = explained.decide()
+    read = explained.texts(letter.build(row, timezone.now()))
+    assert "We are not making you card offers at the moment." in read
+    assert any("We are not offering you this card at the moment." in text for text in read)
+    assert not [text for text in read if "You asked us not" in text or "agreed to be contacted" in text]
+    facts = dict(block(built(row), 7)["facts"])
+    assert facts["Suppression"] == "not on the list; kept by override: every offer"
+    assert {row[1] for row in block(built(row), 3)["table"]["rows"]} == {"stops"}
+
+
+def test_of_every_card_the_letter_gives_the_reason_for_the_whole_answer_as_it_is() -> None:
+    explained.make()
+    Customer.objects.update(suppressed=True)
+    bank.warm()
+    (others,) = {why for _, why in block(built(explained.decide(), "customer"), 3)["table"]["rows"]}
+    assert others == "You asked us not to send offers."
+
+
+def keep(offer: str) -> None:
+    person = bank.person("rene", roles.RISK_AUTHOR)
+    suppression.suppress(
+        customer=Customer.objects.get(external_id="C-1").pk, offer=offer, reason_code="hardship", note="A test.",
+        until=None, by=person, now=timezone.now(),
+    )  # fmt: skip
+    bank.warm()
 
 
 @pytest.mark.parametrize("audience", SHOWN)
