@@ -23,7 +23,7 @@ class AlreadyRunning(RuntimeError):
 def running(kind: str, argument: dict[str, object], now: datetime) -> Iterator[Job]:
     """A job row around the work; a session lock keeps a second one out and ends with the process that held it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [f"candor job {kind}"])
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [_lock(kind)])
         if not cursor.fetchone()[0]:
             raise AlreadyRunning(kind)
     # Whoever ran before us and never ended was killed, since the lock was free.
@@ -41,7 +41,23 @@ def running(kind: str, argument: dict[str, object], now: datetime) -> Iterator[J
         job.ended_at = timezone.now()
         job.save()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [f"candor job {kind}"])
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [_lock(kind)])
+
+
+def at_work(kind: str) -> bool:
+    """Whether a process holds the lock of this kind: a row may say so long after its process was killed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32 | objid::bigint) = hashtext(%s))",
+            [_lock(kind)],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _lock(kind: str) -> str:
+    return f"candor job {kind}"
 
 
 def reporter(job: Job) -> Callable[[int, int], None]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from psycopg import sql
 
-from decisioning.models import Job
+from decisioning import jobs
 from offers import audit, packs, snapshot
 from offers.models import AuditEvent
 
@@ -27,7 +27,7 @@ def ensure(first: date, last: date, tables: tuple[str, ...] = TABLES) -> int:
 def keep(now: datetime) -> int:
     """The daily task; returns how many partitions it made, sealed or retired."""
     made = ensure(now.date(), _months(now.date(), MONTHS_AHEAD))
-    if _being_filled():
+    if jobs.at_work(BACKFILL):
         return made  # nothing is sealed before it is whole, nor retired before it is sealed
     sealed = sum(seal(name, now) for name in _closed(now))
     return made + sealed + len(retire(_months(now.date(), -retention_months(now.date())), now))
@@ -38,10 +38,6 @@ def retention_months(on: date) -> int:
     live = snapshot.live_row()
     in_force = packs.in_force(live.content if live else {}, on)
     return max(max(pack.retention.values(), default=0) for pack in (*in_force, packs.strict_default()))
-
-
-def _being_filled() -> bool:
-    return Job.objects.filter(kind=BACKFILL, status=Job.Status.RUNNING).exists()
 
 
 def seal(partition: str, now: datetime) -> bool:

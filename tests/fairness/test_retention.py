@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from decisioning import jobs, partitions
+from decisioning.models import Job
 from offers import packs
 from offers.catalog import Item
 from offers.models import AuditEvent
@@ -76,6 +77,23 @@ def test_no_month_is_sealed_or_dropped_while_decisions_of_the_past_are_written_i
     said = StringIO()
     call_command("verify_audit", stdout=said)
     assert f"{young}: 0 decisions as sealed" in said.getvalue()
+
+
+def test_a_backfill_that_was_killed_does_not_stop_sealing_and_retention() -> None:
+    """Its row says that it runs until the next one; its lock went with its process."""
+    now = datetime.now(tz=UTC)
+    old, young = month(38), month(36)
+    Job.objects.create(kind=partitions.BACKFILL, argument={}, started_at=now)
+    partitions.keep(now)
+    assert not kept(old)
+    assert partitions.is_sealed(young)
+
+
+def test_another_kind_of_job_is_no_backfill() -> None:
+    with jobs.running("history", {}, datetime.now(tz=UTC)):
+        assert not jobs.at_work(partitions.BACKFILL)
+        assert jobs.at_work("history")
+    assert not jobs.at_work("history")
 
 
 def test_a_pack_that_keeps_longer_is_obeyed_by_the_task_and_by_the_database() -> None:
