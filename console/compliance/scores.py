@@ -109,8 +109,8 @@ def estimates(month: date) -> list[dict[str, Any]]:
 
 
 def looked_at(month: date) -> bool:
-    """Whether a night looked at the scores of the month at all."""
-    return MonthFigure.objects.filter(month=month).exists()
+    """Whether a night looked at the scores of the month at all, if only to find too few people."""
+    return record.looked_at(month) is not None
 
 
 def beyond(month: date, bands: Bands, proxies: frozenset[str]) -> dict[str, Any]:

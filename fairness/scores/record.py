@@ -26,8 +26,10 @@ from fairness.scores.month import Mask, Month
 from fairness.thresholds import Bands, Verdict
 from offers import audit as trail
 from offers import canonical, packs
+from offers.models import AuditEvent
 
 Kind = MonthFigure.Kind
+SCORED: Final = "fairness.scored"  # in the trail
 VERSION: Final = "scores 1"
 MONTHS: Final = 2
 MOST_OFFERS: Final = 200
@@ -56,10 +58,19 @@ def audit(of: date, now: datetime) -> int:
 
 def due() -> list[date]:
     """The newest MONTHS, as far as they were audited after their scores were looked at."""
-    looked = dict(MonthFigure.objects.values_list("month").annotate(at=Max("computed_at")))
     audits = FairnessAudit.objects.filter(source=SOURCE).values_list("period_from").annotate(at=Max("computed_at"))
     audited = {start.date(): at for start, at in audits.order_by("-period_from")[:MONTHS]}
-    return sorted(of for of, at in audited.items() if of not in looked or looked[of] < at)
+    return sorted(of for of, at in audited.items() if (looked := looked_at(of)) is None or looked < at)
+
+
+def looked_at(of: date) -> datetime | None:
+    """When a night last looked at the scores of a month; the trail says it also where no answer was kept."""
+    nights = AuditEvent.objects.filter(action=SCORED, subject=_subject(of))
+    return nights.values_list("at", flat=True).first()
+
+
+def _subject(of: date) -> str:
+    return f"scores of {of:%B %Y}"
 
 
 def keep(of: date, found: Mapping[Kind, Sequence[Found]], now: datetime) -> int:
@@ -70,7 +81,7 @@ def keep(of: date, found: Mapping[Kind, Sequence[Found]], now: datetime) -> int:
         MonthFigure.objects.bulk_create(rows, batch_size=500)
         digest = hashlib.sha256("".join(row.query_hash for row in rows).encode()).hexdigest()
         trail.record(
-            actor="candor", action="fairness.scored", subject=f"scores of {of:%B %Y}",
+            actor="candor", action=SCORED, subject=_subject(of),
             detail={"answers": len(rows), "sha256": digest}, now=now,
         )  # fmt: skip
     return len(rows)

@@ -96,6 +96,20 @@ def test_the_night_keeps_the_answers_of_a_month_once_and_is_in_the_trail() -> No
     assert record.nightly(now + 2 * LATER) == 0  # nothing was audited since
 
 
+def test_a_month_of_which_no_answer_was_kept_was_looked_at_all_the_same() -> None:
+    """It is looked at once a day and not again and again."""
+    now = timezone.now()
+    ids = make_bank(6, now=now, missing=0.0)  # fewer than may be shown
+    approve_content(small_catalogue(), now=now)
+    for pk in ids:
+        report(ask(pk, "1", now), "impression", now)
+    of = now.date().replace(day=1)
+    audit.audit(now + LATER)
+    assert (record.due(), record.looked_at(of)) == ([of], None)
+    assert record.nightly(now + LATER) == 0
+    assert (record.due(), record.looked_at(of)) == ([], now + LATER)
+
+
 def test_estimates_are_read_where_a_pack_allows_them_and_nowhere_else() -> None:
     """T-MET-11, R-PRX-5: the federal pack allows race to be estimated, and the European one does not."""
     now = timezone.now()
