@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,11 @@ from fairness.evidence import candidate_content
 from fairness.model_inputs import require_lawful
 from offers import approvals, catalog, firm_offers, purposes
 from offers.catalog import InvalidContent, Item
+from offers.conditions.grammar import Fault
 from offers.models import ChangeRequest
+
+Worded = Callable[[Fault], Fault]
+"""A fault of the catalogue, to the same in the names of a form."""
 
 
 def propose(
@@ -44,8 +48,9 @@ def propose(
 
 
 def propose_from(
-    request: SignedInRequest, form: ProposalForm, *, kind: str, key: str, items: Sequence[Item], why: str | None = None
-) -> ChangeRequest | None:
+    request: SignedInRequest, form: ProposalForm, *, kind: str, key: str, items: Sequence[Item],
+    why: str | None = None, worded: Worded | None = None,
+) -> ChangeRequest | None:  # fmt: skip
     """The submitted proposal; None where the catalogue refuses it, and the form then says why."""
     given = form.cleaned_data
     try:
@@ -54,13 +59,13 @@ def propose_from(
             rationale=given["rationale"] if why is None else why.strip(),
         )  # fmt: skip
     except InvalidContent as refused:
-        show_faults(form, refused)
+        show_faults(form, refused, worded)
         return None
 
 
-def show_faults(form: Form, refused: InvalidContent) -> None:
+def show_faults(form: Form, refused: InvalidContent, worded: Worded | None = None) -> None:
     """Each fault beside the field that its path names, or above the form."""
-    for fault in refused.faults:
+    for fault in map(worded, refused.faults) if worded else refused.faults:
         field = next((part for part in reversed(fault.path.split("/")) if part in form.fields), None)
         form.add_error(field, fault.message if field else f"{fault.path}: {fault.message}")
 

@@ -16,6 +16,7 @@ from console.forms import DateInput, ProposalForm
 from console.templatetags.console import words
 from console.wording import attribute_name
 from offers import packs
+from offers.conditions.grammar import Fault
 from offers.pack_schema import PROXIES
 from offers.register import ATTRIBUTES
 from offers.roles import ROLES
@@ -214,6 +215,18 @@ class SourceForm(forms.Form):
 
     def row(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in ("text", "url")}
+
+
+def worded(fault: Fault) -> Fault:
+    """What the catalogue says against a pack, with the names of this form's fields."""
+    head, _, name = fault.path.rpartition("/")
+    path = f"{head}/{_LINE}{name}" if name in pack_words.LINES else fault.path
+    message = re.sub(r"\w+", lambda said: _label(said[0]), fault.message)
+    return Fault(path, fault.code, message)
+
+
+def _label(word: str) -> str:
+    return f"“{pack_words.LINES[word][0]}”" if word in pack_words.LINES and "_" in word else word
 
 
 Lists = dict[str, BaseFormSet[Any]]

@@ -165,4 +165,5 @@ def _propose(
     if packs.read(key, content) == (packs.read(key, live["pack"][key]) if key in live.get("pack", {}) else None):
         form.add_error(None, "This is what is live already.")
         return None
-    return propose_from(request, form, kind="pack", key=key, items=[Item("pack", key, content)])
+    items = [Item("pack", key, content)]
+    return propose_from(request, form, kind="pack", key=key, items=items, worded=pack_forms.worded)

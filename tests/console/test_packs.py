@@ -121,12 +121,14 @@ def test_two_officers_move_a_line_and_the_audits_judge_by_it(bank: LivingBank) -
     assert thresholds.bands_in_force(release.content, today).fail_ratio == 0.85
 
 
-def test_a_pack_that_contradicts_itself_goes_back_to_its_author_with_the_place(bank: LivingBank) -> None:
+def test_a_pack_that_contradicts_itself_goes_back_to_its_author_at_the_field_and_in_its_words(bank: LivingBank) -> None:
     answer = signed_in(bank).post(
         reverse("pack_edit", args=["us-new-jersey"]),
         posted("us-new-jersey", line_fail_ratio="0.95", change_title="Too much"),
     )
-    assert "watch_ratio is reached after fail_ratio" in answer.content.decode()
+    assert answer.context["form"].errors["line_fail_ratio"] == [
+        "“Impact ratio is watched under” is reached after “Impact ratio fails under”"
+    ]
     assert not ChangeRequest.objects.filter(kind="pack", title="Too much").exists()
 
 
