@@ -89,7 +89,7 @@ def test_without_an_answer_of_aif360_nothing_is_stored(monkeypatch: pytest.Monke
     now = timezone.now()
     _month(now, 10)
     original = audit_worker.run_isolated
-    monkeypatch.setattr(audit_worker, "run_isolated", lambda cells: original(cells, timeout=0.01))
+    monkeypatch.setattr(audit_worker, "run_isolated", lambda cells, timeout: original(cells, timeout=0.01))
     with pytest.raises(audit_worker.AuditFailed):
         audit.audit(now + LATER)
     assert not FairnessAudit.objects.exists()
