@@ -43,7 +43,7 @@ def index(request: SignedInRequest) -> HttpResponse:
             "release": live.number,
             "stale": stale,
             "parity_scale": SCALE,
-            "parity_line": thresholds.DEFAULT.fail_ratio,
+            "parity_line": thresholds.bands_in_force(live.content, timezone.now().date()).fail_ratio,
             **{name: request.GET.get(name, "") for name in TYPED},
             **_effect(request, items, form),
         },

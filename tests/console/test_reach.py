@@ -19,7 +19,7 @@ from decisioning.impact.kept import forget as forget_people
 from decisioning.models import Job, UnservedReport
 from decisioning.tasks import UNSERVED, find_unserved
 from fairness.preview import preview
-from offers import roles, snapshot
+from offers import packs, roles, snapshot
 from offers.catalog import Item
 from offers.conditions.grammar import parse, to_json
 from offers.models import ChangeRequest
@@ -196,6 +196,14 @@ def test_what_is_saved_is_what_was_moved_and_a_role_that_may_not_is_refused() ->
     before = ChangeRequest.objects.count()
     _client().post("/what-if/save/", {"release": "1"})
     assert ChangeRequest.objects.count() == before
+
+
+def test_what_if_draws_its_line_where_the_pack_in_force_has_it() -> None:
+    _bank()
+    stricter = {**packs.shipped()["us-federal-from-2026-07"], "bands": {"fail_ratio": 0.85}}
+    factories.approve_content([Item("pack", "us-federal", stricter)])
+    answer = _client().get("/what-if/")
+    assert "line at 0.85" in _text(answer)
 
 
 def test_what_was_typed_for_a_proposal_outlives_a_lever_and_a_refusal() -> None:
