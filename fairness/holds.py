@@ -1,5 +1,6 @@
 """Legal holds on records: place one, and end one that somebody else placed; that a purge spares what is held is in the
-database's own function, see migration 0015."""
+database's own function, see migration 0015. A hold is on months of transactions, signals, decisions and outcomes; it
+does not keep what goes by the customer's own act: her posts, which go when she ends her consent to their use."""
 
 from __future__ import annotations
 

@@ -46,6 +46,10 @@ def test_a_hold_is_placed_by_one_officer_and_ended_by_another(bank: LivingBank) 
     assert "Settled." in page(bank, roles.AUDITOR, reverse("holds") + "?state=ended")
 
 
+def test_the_page_says_what_a_hold_does_not_keep(bank: LivingBank) -> None:
+    assert "It does not keep what was read from a customer’s posts" in page(bank, roles.AUDITOR, reverse("holds"))
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
