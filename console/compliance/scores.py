@@ -77,11 +77,15 @@ def counts_of(row: MonthFigure) -> dict[str, Any]:
 
 
 def differential(month: date, stage: str, offer: str, attribute: str, bands: Bands) -> list[dict[str, Any]]:
-    """M16: how far the rates of any two groups lie apart, under this attribute and together with each other one; groups
-    of a few people are left out."""
+    """M16: how far the rates of any two groups lie apart, under this attribute and together with each other one.
+
+    Groups with fewer than the smallest cell on either side are left out: smoothing would make a gap of nobody.
+    """
     tables: dict[str, list[Any]] = {}
     for cell in read.cells(month=month, stage=stage, offer=offer):
-        if attribute in (cell.attribute, *cell.attribute.split(BOTH)) and cell.total >= small_groups.smallest(bands):
+        fewest = min(cell.favourable, cell.total - cell.favourable)
+        counted = cell.total >= small_groups.smallest(bands) and fewest >= bands.smallest_cell
+        if counted and attribute in (cell.attribute, *cell.attribute.split(BOTH)):
             tables.setdefault(cell.attribute, []).append(cell.counts)
     found = {name: metrics.smoothed_differential_fairness(groups) for name, groups in tables.items()}
     return [
