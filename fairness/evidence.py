@@ -22,6 +22,7 @@ from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
 from fairness import dataset, forecast, moments, parity, stage_effects, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
+from fairness.model_inputs import under_law
 from fairness.moments import Later
 from fairness.parity import Change
 from fairness.thresholds import DEFAULT, Bands, Verdict
@@ -92,9 +93,9 @@ class _Candidate:
 
 
 def candidate_content(change: ChangeRequest) -> snapshot.Content:
-    """The content of the release that approval of this change would make now."""
+    """The content of the release that approval of this change would make now, with what the packs add to it."""
     live = snapshot.live_row()
-    return snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items))
+    return under_law(snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items)))
 
 
 def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int], None] | None = None) -> Evidence:

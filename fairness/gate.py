@@ -261,11 +261,12 @@ def _justified(change: ChangeRequest, found: Evidence) -> bool:
 
 
 def _require_whole(change: ChangeRequest, content: snapshot.Content) -> None:
-    """A rollback, which takes a right of its own, brings back exactly what its release was, and nothing less."""
+    """A rollback, which takes a right of its own, brings back exactly what was approved for its release, and nothing
+    less; what the law adds is today's."""
     if change.kind != "rollback":
         return
-    wanted = Release.objects.filter(number=int(change.key)).values_list("content_hash", flat=True).first()
-    if snapshot.content_hash(content) != wanted:
+    wanted = Release.objects.filter(number=int(change.key)).values_list("content", flat=True).first()
+    if wanted is None or snapshot.between(content, wanted):
         raise InvalidContent(
             [Fault("/items", "not_whole", f"this does not bring back release {change.key} as it was: propose it again")]
         )

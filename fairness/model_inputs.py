@@ -8,7 +8,8 @@ from datetime import date
 
 from decisioning import runtime
 from decisioning.propensity.encoding import Encoder
-from offers import lawfulness, prescreening, purposes
+from decisioning.propensity.scoring import UnreadableModel
+from offers import lawfulness, prescreening, purposes, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
 from offers.lawfulness import Reading
@@ -16,6 +17,28 @@ from offers.models import ChangeRequest
 from offers.register import ATTRIBUTES
 from offers.snapshot import Content, items_of
 from offers.types import Release
+
+
+def under_law(content: Content) -> Content:
+    """The content with what the packs add to it, also where the champion alone reads a consumer report."""
+    return snapshot.under_law(content, scored=bool(prescreening.firm(content)) and _scored_on_report(content))
+
+
+def _scored_on_report(content: Content) -> bool:
+    """Whether the champion reads a consumer report; one that cannot be read goes live nowhere."""
+    try:
+        models = [runtime.model(one["sha256"]) for one in content.get("model", {}).values()]
+    except UnreadableModel:
+        return False
+    return any(_reported(name) for model in models if model for name in _about_customer(model.encoder))
+
+
+def _about_customer(encoder: Encoder) -> list[str]:
+    return [column.name for column in encoder.columns if column.source == "customer"]
+
+
+def _reported(name: str) -> bool:
+    return name in ATTRIBUTES and ATTRIBUTES[name].purpose == prescreening.REPORT
 
 
 def require_lawful(change: ChangeRequest, release: Release, on: date) -> None:
@@ -31,7 +54,13 @@ def require_lawful(change: ChangeRequest, release: Release, on: date) -> None:
 
 def standing(content: Content, release: Release, on: date) -> Iterator[Fault]:
     """What speaks on a day against everything that is live: a pack may come into force, or be approved, after what it
-    rules out went live."""
+    rules out went live, and what the packs add to firm offers may have changed."""
+    if content.get(snapshot.LAW) != under_law(content).get(snapshot.LAW):
+        yield Fault(
+            "/law/firm_offers", "outdated",
+            "the live release was published with other rules for firm offers from a consumer report than the packs ask"
+            " for now; the next release has them",
+        )  # fmt: skip
     for kind in ("rule", "boost", "ranking", "model"):
         for key, value in sorted(content.get(kind, {}).items()):
             item = Item(kind, key, value)
@@ -50,11 +79,11 @@ def _faults(item: Item, release: Release, on: date) -> Iterator[Fault]:
 def faults(encoder: Encoder, path: str, release: Release, on: date) -> Iterator[Fault]:
     """What speaks against the inputs of a model about the customer, each with its name in the path."""
     ranked = purposes.competing(release)
-    names = [column.name for column in encoder.columns if column.source == "customer"]
+    names = _about_customer(encoder)
     yield from lawfulness.faults(
         (Reading(name, "model", f"{path}/{name}", offers=ranked) for name in names), release, on
     )
     invited = [key for key in sorted(ranked) if release.offers[key].legal_basis not in purposes.LAWFUL]
     for name in names if invited else ():
-        if name in ATTRIBUTES and ATTRIBUTES[name].purpose == prescreening.REPORT:
+        if _reported(name):
             yield purposes.Misuse("model", "", invited[0], name, f"inputs/{name}").fault

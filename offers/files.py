@@ -18,10 +18,12 @@ MOST_BYTES: Final = 50_000_000  # of all files together
 
 
 def exported(release: ReleaseRow) -> dict[str, bytes]:
-    """Path to bytes: `rule/travel-age.json` and so on, and `release.json` with number, hash and moment."""
+    """Path to bytes: `rule/travel-age.json` and so on, and `release.json` with number, hash, moment and what
+    the law adds, which is no item of anybody's."""
     about = {
         "number": release.number, "content_hash": release.content_hash,
         "published_at": release.published_at.isoformat(),
+        **{name: value for name, value in release.content.items() if name == snapshot.LAW},
     }  # fmt: skip
     files = {
         f"{kind}/{key}.json": _text(content)

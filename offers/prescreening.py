@@ -3,16 +3,16 @@ the packs add to them; no customer comes in, and what the law says is the packs'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from offers import packs
-from offers.conditions.grammar import Clause, Combination, Condition, attributes_of
+from offers.conditions.grammar import Clause, Combination, Condition, attributes_of, to_json
 from offers.register import ATTRIBUTES, attribute
-from offers.types import PRESCREENED, Boost, Offer, Pack, Ranking, Rule
+from offers.types import PRESCREENED, Pack
 
 REPORT: Final = "prescreen_firm_offer"  # the purpose, in the register, of what a consumer report says
 FIRM_OFFER: Final = "firm_offer"
@@ -27,20 +27,42 @@ def reports(when: Condition) -> list[str]:
     return sorted(name for name in attributes_of(when) if attribute(name).purpose == REPORT)
 
 
-def prescreened(
-    offers: Iterable[Offer], rules: Iterable[Rule], boosts: Iterable[Boost], ranking: Ranking
-) -> frozenset[str]:
-    """The firm offers for which a rule, a boost or the bandit's context reads a consumer report. What the model reads
-    is not in a release."""
-    conditions: list[Rule | Boost] = [*rules, *boosts]
-    reading = (one for one in conditions if reports(one.when))
-    read_for = {("all", "") if one.scope == "all" else (one.scope, one.target) for one in reading}
-    if any(attribute(term.attribute).purpose == REPORT for term in ranking.context):
+def law(content: Mapping[str, Any], *, scored: bool = False) -> dict[str, Any]:
+    """What the packs add to a content, as it is published with it: `offers`, the firm offers that rest on a consumer
+    report, and `rules`, those for these offers, by key; empty where no offer does. `scored`: the champion reads one."""
+    offers = sorted(_prescreened(content, scored=scored))
+    return {"offers": offers, "rules": dict(_rules(content))} if offers else {}
+
+
+def firm(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The firm offers of a content, by key."""
+    return {key: one for key, one in content.get("offer", {}).items() if one.get("legal_basis") == FIRM_OFFER}
+
+
+def _prescreened(content: Mapping[str, Any], *, scored: bool) -> Iterator[str]:
+    """The firm offers for which a rule, a boost, the bandit's context or the champion reads a consumer report."""
+    offers = firm(content)
+    if not offers:
+        return
+    reading = [
+        one for kind in ("rule", "boost") for one in content.get(kind, {}).values() if _reads_report(one["when"])
+    ]
+    read_for = {("all", "") if one["scope"] == "all" else (one["scope"], one["target"]) for one in reading}
+    if scored or any(_reads_report(one.get("context")) for one in content.get("ranking", {}).values()):
         read_for.add(("all", ""))
-    firm = (offer for offer in offers if offer.legal_basis == FIRM_OFFER)
-    return frozenset(
-        offer.key for offer in firm if read_for & {("all", ""), ("product", offer.product), ("offer", offer.key)}
-    )
+    for key, offer in offers.items():
+        if read_for & {("all", ""), ("product", offer["product"]), ("offer", key)}:
+            yield key
+
+
+def _reads_report(tree: Any) -> bool:
+    """Whether anything in a condition or a context, as it is written, names an attribute from a consumer report."""
+    if isinstance(tree, list):
+        return any(map(_reads_report, tree))
+    if not isinstance(tree, dict):
+        return False
+    declared = ATTRIBUTES.get(tree.get("attribute", ""))
+    return bool(declared and declared.purpose == REPORT) or any(map(_reads_report, tree.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +75,17 @@ class _Applied:
     until: date | None
 
 
-def rules(source: packs.Source) -> Iterator[Rule]:
-    """What the packs add to prescreened offers: a rule for each that leaves out whoever is under 21, or is not known to
-    be older, where and when the pack applies."""
-    for one in _applied(source):
-        law, countries = one.pack.prescreening, one.pack.countries
-        if law.under_21 == packs.EXCLUDED and (not countries or countries & _LAWFUL_IN):
-            yield Rule(
-                f"{_UNDER_21}{one.key}", f"{one.pack.title}: no prescreened offer under 21", PRESCREENED, "",
-                _where(one.pack), UNDER_21, law.citation.text, _midnight(one.since), _midnight(one.until),
-            )  # fmt: skip
+def _rules(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A rule for each pack that leaves out whoever is under 21, or is not known to be older, where and when the pack
+    applies; by key, and written as a rule's content is."""
+    for one in _applied(content):
+        said, countries = one.pack.prescreening, one.pack.countries
+        if said.under_21 == packs.EXCLUDED and (not countries or countries & _LAWFUL_IN):
+            yield f"{_UNDER_21}{one.key}", {
+                "title": f"{one.pack.title}: no prescreened offer under 21", "scope": PRESCREENED, "target": "",
+                "when": to_json(_where(one.pack)), "reason_code": UNDER_21, "basis": said.citation.text,
+                "starts_at": _midnight(one.since), "ends_at": _midnight(one.until),
+            }  # fmt: skip
 
 
 def _applied(source: packs.Source) -> Iterator[_Applied]:
@@ -85,8 +108,8 @@ def _where(pack: Pack) -> Condition:
     return Combination("any", (Combination("none", (within,)), _OF_AGE))
 
 
-def _midnight(day: date | None) -> datetime | None:
-    return datetime.combine(day, time(), UTC) if day else None
+def _midnight(day: date | None) -> str | None:
+    return datetime.combine(day, time(), UTC).isoformat() if day else None
 
 
 def pack_of(rule: str) -> str | None:

@@ -29,6 +29,7 @@ from offers.types import (
 
 Content = dict[str, dict[str, Any]]
 EMPTY: Content = {kind: {} for kind in KINDS if kind != "pack"}
+LAW = "law"  # beside the kinds in a content, where the packs add something; nobody proposes it
 _ROUNDING = 1e-9
 
 
@@ -56,7 +57,15 @@ def apply(content: Content, items: Iterable[Item]) -> Content:
         else:
             result[item.kind][item.key] = dict(item.content)
     # Releases from before there were packs keep their hash, also where one goes back to them.
-    return result if result["pack"] else {kind: items for kind, items in result.items() if kind != "pack"}
+    return under_law(result if result["pack"] else {kind: items for kind, items in result.items() if kind != "pack"})
+
+
+def under_law(content: Content, *, scored: bool = False) -> Content:
+    """The content with what the packs add to it today (`law`, see offers/prescreening.py), in place of what they added
+    before. It is published and hashed with the rest, so that no later law moves a decision of the past."""
+    approved = {kind: items for kind, items in content.items() if kind != LAW}
+    law = prescreening.law(approved, scored=scored)
+    return approved | {LAW: law} if law else approved
 
 
 def between(content: Content, wanted: Content) -> list[Item]:
@@ -82,29 +91,25 @@ def read(number: int, content: Content) -> Release:
         raise InvalidContent(faults)
     model = next(((key, value["sha256"]) for key, value in content["model"].items()), None)
     offers = {key: _offer(key, value) for key, value in sorted(content["offer"].items())}
-    rules = {key: _rule(key, value) for key, value in sorted(content["rule"].items())}
-    boosts = {key: _boost(key, value) for key, value in sorted(content["boost"].items())}
-    ranking = _ranking(content["ranking"])
-    prescreened = prescreening.prescreened(offers.values(), rules.values(), boosts.values(), ranking)
-    if prescreened:
-        rules |= {rule.key: rule for rule in prescreening.rules(content)}
+    law = content.get(LAW, {})
+    rules = [*sorted(content["rule"].items()), *sorted(law.get("rules", {}).items())]
     return Release(
         number=number,
         content_hash=content_hash(content),
         offers=offers,
         creatives={key: _creative(key, value) for key, value in sorted(content["creative"].items())},
         arms={key: _arm(key, value) for key, value in sorted(content["arm"].items())},
-        rules=rules,
-        boosts=boosts,
+        rules={key: _rule(key, value) for key, value in rules},
+        boosts={key: _boost(key, value) for key, value in sorted(content["boost"].items())},
         placements={
             key: Placement(key, value["title"], value["fallback"])
             for key, value in sorted(content["placement"].items())
         },
         contact_policy=_contact_policy(content["contact_policy"]),
-        ranking=ranking,
+        ranking=_ranking(content["ranking"]),
         model=model,
         packs={key: packs.read(key, value) for key, value in sorted(content.get("pack", {}).items())},
-        prescreened=prescreened,
+        prescreened=frozenset(law.get("offers", ())),
     )
 
 

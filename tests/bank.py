@@ -70,6 +70,7 @@ def submitted(content: catalogue.Content, *, author: User | None = None) -> Chan
     items = [
         catalog.Item(kind, key, content[kind].get(key))
         for kind in content
+        if kind != snapshot.LAW
         for key in sorted(content[kind].keys() | before.get(kind, {}).keys())
         if content[kind].get(key) != before.get(kind, {}).get(key)
     ]

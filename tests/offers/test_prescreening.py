@@ -3,6 +3,7 @@ whose age is not known, where the packs in force say so."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,9 +87,39 @@ def test_what_a_rule_on_a_report_covers_is_prescreened_and_an_invitation_never_i
 def test_a_boost_and_the_bandits_context_rest_on_a_report_too() -> None:
     made = content(target="offer-2")
     made["boost"]["push"] = {"title": "P", "scope": "offer", "target": "offer-1", "when": SCORE, "factor": 1.1}
-    assert catalogue.release(made).prescreened == {"offer-1"}
+    assert catalogue.release(snapshot.under_law(made)).prescreened == {"offer-1"}
     made["ranking"]["default"]["context"] = [{"attribute": "credit_score", "scale": 100.0}]
-    assert catalogue.release(made).prescreened == {"offer-0", "offer-1"}
+    assert catalogue.release(snapshot.under_law(made)).prescreened == {"offer-0", "offer-1"}
+
+
+def test_a_champion_that_reads_a_report_prescreens_every_firm_offer() -> None:
+    release = catalogue.release(snapshot.under_law(content(target="offer-2"), scored=True))
+    assert (release.prescreened, STRICT in release.rules) == ({"offer-0", "offer-1"}, True)
+
+
+def test_a_release_from_before_the_law_was_published_with_it_replays_as_it_was_decided() -> None:
+    """T-LEG-07c, F4: `law` is in the content and its hash, and reading a release adds nothing to it."""
+    young: dict[str, Any] = {"is_21_or_over": False, "country": "US"}
+    new = content()
+    old = {kind: items for kind, items in new.items() if kind != snapshot.LAW}
+    assert (refused(plan(old), **young), refused(plan(new), **young)) == ({}, {"offer-0": _by(STRICT)})
+    assert catalogue.release(old).content_hash == snapshot.content_hash(old) != snapshot.content_hash(new)
+    assert snapshot.apply(old, []) == new  # the next release has it
+
+
+def test_another_strict_default_moves_no_release_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = content()
+    before, strict = catalogue.release(made), packs.strict_default()
+    milder = replace(strict, prescreening=replace(strict.prescreening, under_21="allowed"))
+    monkeypatch.setattr(packs, "strict_default", lambda: milder)
+    assert catalogue.release(made) == before
+    assert STRICT not in catalogue.release(snapshot.under_law(made)).rules
+
+
+def test_what_the_law_adds_is_no_item_that_anybody_proposes_or_takes_back() -> None:
+    new = content()
+    old = {kind: items for kind, items in new.items() if kind != snapshot.LAW}
+    assert snapshot.between(old, new) == snapshot.between(new, old) == []
 
 
 def test_the_pack_says_whether_and_its_dates_say_when() -> None:
@@ -116,7 +147,6 @@ def test_the_rule_of_the_law_is_no_name_that_somebody_could_give() -> None:
     assert prescreening.pack_of(STRICT) == "strict-default"
     assert prescreening.pack_of("floor") is None
     assert release.rules[STRICT].basis == "15 USC 1681b(c)(1)(B)(iv), 1681a(l)"
-    assert release.content_hash == snapshot.content_hash(content())  # a release is what was approved, and no more
 
 
 def test_the_strictest_of_packs_excludes_and_honours_longest() -> None:
