@@ -19,6 +19,7 @@ from decisioning.features import stored
 from decisioning.models import Consent, Outcome, Presentation, RewardWork
 from decisioning.models import Decision as DecisionRow
 from offers import packs
+from offers.models import FirmOffer
 from offers.prescreening import FIRM_OFFER
 
 TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out", "decline")
@@ -98,20 +99,32 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
 
 
 def _not_declined(index: int, event: Event, row: DecisionRow) -> Rejection | None:
-    """A firm offer is honoured unless a criterion by which the customer was chosen is no longer met: those are the
-    rules of the decision's release, which was approved before she was chosen."""
+    """A firm offer is honoured for its days, unless a criterion by which the customer was chosen is no longer met: those
+    are the rules of the decision's release that were in force then, approved before she was chosen."""
     release = runtime.plan(row.release).release
     if release.offers[event.offer].legal_basis != FIRM_OFFER:
         return None
-    criteria = {rule.reason_code for rule in release.rules.values() if release.covers(rule, event.offer)}
-    if event.reason in criteria:
+    criteria = {
+        rule.reason_code
+        for rule in release.rules.values()
+        if release.covers(rule, event.offer) and rule.in_force(row.made_at)
+    }
+    law = packs.strictest(packs.in_force(release, row.made_at.date())).prescreening
+    if event.reason in criteria or event.occurred_at >= _honoured_until(event.offer, row.made_at, law.honour_days):
         return None
-    law = packs.strictest(packs.in_force(release, row.made_at.date())).prescreening.citation.text
     known = ", ".join(sorted(criteria)) or "none"
     return Rejection(
         index, "NEW_CRITERION" if event.reason else "NO_CRITERION",
-        f"reason: {event.offer} is a firm offer, declined for a rule of release {row.release} alone ({known}): {law}",
+        f"reason: {event.offer} is a firm offer, declined for a rule of release {row.release} alone ({known}):"
+        f" {law.citation.text}",
     )  # fmt: skip
+
+
+def _honoured_until(offer: str, chosen_at: datetime, days: int) -> datetime:
+    """The end of what a customer was promised: the packs' days from when she was chosen, and of a list that stood then
+    no less than the list says."""
+    lists = FirmOffer.objects.filter(offer=offer, made_at__lte=chosen_at, honoured_until__gt=chosen_at)
+    return max([chosen_at + timedelta(days=days), *lists.values_list("honoured_until", flat=True)])
 
 
 def _shown(rows: Sequence[DecisionRow]) -> set[tuple[UUID, str]]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from decisioning import runtime
-from decisioning.models import Outcome
+from decisioning import outcomes, runtime
+from decisioning.models import Decision, Outcome
+from offers import firm_offers, packs, roles
 from tests import bank, catalogue
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +101,36 @@ def test_a_reason_is_a_code_and_of_a_decline_alone(said: dict[str, str]) -> None
     published("invitation")
     (refused,) = declined(decided(), **said)["rejected"]
     assert "reason" in refused["message"]
+
+
+def test_a_rule_that_was_not_in_force_when_she_was_chosen_is_no_criterion() -> None:
+    """T-LEG-07d: its first day is to come, or its last one was before."""
+    dates = {"starts_at": "2099-01-01T00:00:00Z"}, {"ends_at": "2020-01-01T00:00:00Z"}
+    later, over = ({**floor(SOLVENT, "TOO_MUCH_DEBT"), **given} for given in dates)
+    published("firm_offer", floor=floor(), later=later, over=over)
+    assert declined(decided(), reason="TOO_MUCH_DEBT")["rejected"][0]["code"] == "NEW_CRITERION"
+
+
+@pytest.mark.parametrize(("days", "accepted"), [(59, False), (60, True)])
+def test_an_offer_that_has_not_to_be_honoured_any_more_is_declined_for_whatever_reason(
+    days: int, accepted: bool
+) -> None:
+    """T-LEG-07d: the strict default says 60 days."""
+    published("firm_offer", floor=floor())
+    made = decided()
+    at = Decision.objects.get().made_at + timedelta(days=days)
+    event = outcomes.Event("d", UUID(made["decision_id"]), "offer-0", "decline", at, None, "TOO_MUCH_DEBT")
+    assert (outcomes.take([(0, event)], at).rejected == []) is accepted
+
+
+def test_a_list_is_honoured_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T-LEG-07d: from a pack of then, which said more days than that of the decision's release."""
+    published("firm_offer", floor=floor())
+    long = replace(packs.strict_default(), prescreening=replace(packs.strict_default().prescreening, honour_days=90))
+    with monkeypatch.context() as patched, transaction.atomic():
+        patched.setattr(packs, "strict_default", lambda: long)
+        firm_offers.pull("offer-0", "Spring", by=bank.person("officer", roles.COMPLIANCE), now=timezone.now())
+    made = decided()
+    at = Decision.objects.get().made_at + timedelta(days=61)
+    event = outcomes.Event("d", UUID(made["decision_id"]), "offer-0", "decline", at, None, "TOO_MUCH_DEBT")
+    assert [said.code for said in outcomes.take([(0, event)], at).rejected] == ["NEW_CRITERION"]
