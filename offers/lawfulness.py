@@ -107,8 +107,8 @@ def _against(pack: Pack, reading: Reading, release: Release) -> Iterator[Fault]:
 
 
 def _said(ruling: Ruling, reading: Reading, release: Release) -> str:
-    """What a ruling says against a reading, "" for nothing."""
-    if ruling.ruling == "prohibited":
+    """What a ruling says against a reading, "" for nothing. A ruling of a kind that is not known says no."""
+    if ruling.ruling not in ("allowed", "firm_offer"):
         return "may not be used"
     if ruling.uses and reading.use not in ruling.uses:
         return f"may be used by {', '.join(ruling.uses)} alone"

@@ -185,3 +185,10 @@ def test_every_row_of_the_register_says_whence_for_what_with_whose_consent_and_w
     assert declared.consent in ("basic", "moderate", "advanced")
     assert declared.jurisdictions <= {"US"}
     assert (declared.purpose == "prescreen_firm_offer") == (declared.source in ("consumer_report", "prescreen"))
+
+
+@pytest.mark.parametrize("said", ["elderly_test", "", "Allowed"])
+def test_a_ruling_of_a_kind_that_is_not_known_says_no(said: str) -> None:
+    """A pack that was approved when there were other kinds fails closed."""
+    old = pack(US, rulings=ruling("balance", said))
+    assert against(rule(clause("balance", ">=", 1)), old) == [("/rule/floor/when", "ruled_out")]
