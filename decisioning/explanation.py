@@ -22,7 +22,7 @@ from decisioning.models import Presentation
 from decisioning.plan import Plan, complete
 from decisioning.propensity import reasons
 from decisioning.propensity.reasons import Reason
-from decisioning.stops import OVERRIDE
+from decisioning.stops import OVERRIDE, STAGE
 from decisioning.types import Decision, Known
 from offers.conditions.describe import sentence, would_pass_if
 from offers.conditions.evaluate import trace
@@ -142,6 +142,11 @@ def _ended(key: str, of: Asked) -> dict[str, str] | None:
         return None
     ranked = key in {row.offer for row in decision.scored}
     return {"stage": RANKING, "reason": "RANKED_LOWER" if ranked else "FALLBACK_NOT_NEEDED", "by": ""}
+
+
+def unnamed(ended: Mapping[str, str]) -> dict[str, str]:
+    """The same for whoever may know the stage, and not which rule decided or that a person did."""
+    return {**ended, "reason": "STOPPED" if ended["stage"] == STAGE else "NOT_ELIGIBLE", "by": ""}
 
 
 def in_order(plan: Plan, decision: Decision) -> list[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from decisioning.delivery import Shown
 from decisioning.events import Accepted
+from decisioning.explanation import unnamed
 from decisioning.models import Decision as DecisionRow
 from decisioning.serve import Answer, Ask
-from decisioning.types import Decision
+from decisioning.stops import OVERRIDE
+from decisioning.types import Decision, Refusal
+from offers.conditions.grammar import attributes_of
 from offers.register import ATTRIBUTES
+from offers.types import Release as CatalogueRelease
 
 
 def decision(asked: Ask, answer: Answer) -> dict[str, Any]:
@@ -47,8 +51,11 @@ def _offer(rank: int, shown: Shown, answer: Answer) -> dict[str, Any]:
     }
 
 
-def record(row: DecisionRow, external_id: str | None, result: Decision) -> dict[str, Any]:
+def record(
+    row: DecisionRow, external_id: str | None, result: Decision, release: CatalogueRelease, *, profile: bool
+) -> dict[str, Any]:
     """The stored decision: what was chosen, what was refused and why, and what it was made with."""
+    closed = frozenset() if profile else closed_rules(release)
     return {
         "decision_id": str(row.id),
         "customer_id": external_id,
@@ -61,9 +68,7 @@ def record(row: DecisionRow, external_id: str | None, result: Decision) -> dict[
             {"rank": item.rank, "offer": item.offer, "arm": item.arm, "action_probability": item.action_probability}
             for item in result.choices
         ],
-        "refusals": [
-            {"offer": item.offer, "stage": item.stage, "reason": item.reason, "by": item.by} for item in result.refusals
-        ],
+        "refusals": [{"offer": item.offer, **_ended(item, closed, profile=profile)} for item in result.refusals],
         "degraded": row.degraded,
         "release": row.release,
         "model": row.model,
@@ -72,24 +77,34 @@ def record(row: DecisionRow, external_id: str | None, result: Decision) -> dict[
     }
 
 
-def explained(trace: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+def explained(trace: Mapping[str, Any], release: CatalogueRelease, *, profile: bool) -> dict[str, Any]:
     """What of a trace may leave for a channel's key: the values that its clauses compare, as the contract says; what
-    else the bank knew of the customer only with the scope `profile`; and of inputs that are age, or close to a
-    protected characteristic, no value to anybody."""
+    else the bank knew of the customer, which rules on closed inputs she met, and that a person kept an offer from her
+    only with the scope `profile`; and no clause or value of a closed input, which is age or close to a protected
+    characteristic, to anybody."""
+    closed = frozenset() if profile else closed_rules(release)
     known = {name: value for name, value in trace["known"].items() if _open(name)} if profile else {}
     return {
         **trace,
         "known": known,
         "consents": trace["consents"] if profile else [],
-        "offers": [_explained_offer(offer, profile=profile) for offer in trace["offers"]],
+        "offers": [_explained_offer(offer, closed, profile=profile) for offer in trace["offers"]],
     }
 
 
-def _explained_offer(offer: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+def closed_rules(release: CatalogueRelease) -> frozenset[str]:
+    """The rules that read an input whose value may not be told: whether she met one would tell it."""
+    return frozenset(key for key, rule in release.rules.items() if not all(map(_open, attributes_of(rule.when))))
+
+
+def _explained_offer(offer: Mapping[str, Any], closed: Collection[str], *, profile: bool) -> dict[str, Any]:
     told, moved = dict(offer), offer["contributions"]
+    told["ended"] = offer["ended"] and _named(offer["ended"], closed, profile=profile)
     told["rules"] = [
-        {**rule, "clauses": [_clause(clause) for clause in rule["clauses"]]} for rule in offer["rules"]
-    ]  # fmt: skip
+        {**rule, "clauses": [clause for clause in rule["clauses"] if _open(clause["attribute"])]}
+        for rule in offer["rules"]
+        if rule["rule"] not in closed
+    ]
     if moved is not None:
         columns = [
             column if profile and _open(column["column"]) else {**column, "value": None} for column in moved["columns"]
@@ -98,8 +113,12 @@ def _explained_offer(offer: Mapping[str, Any], *, profile: bool) -> dict[str, An
     return told
 
 
-def _clause(clause: Mapping[str, Any]) -> Mapping[str, Any]:
-    return clause if _open(clause["attribute"]) else {**clause, "value": None, "would_pass_if": None}
+def _ended(refusal: Refusal, closed: Collection[str], *, profile: bool) -> Mapping[str, str]:
+    return _named({"stage": refusal.stage, "reason": refusal.reason, "by": refusal.by}, closed, profile=profile)
+
+
+def _named(ended: Mapping[str, str], closed: Collection[str], *, profile: bool) -> Mapping[str, str]:
+    return ended if profile or ended["by"] not in {OVERRIDE, *closed} else unnamed(ended)
 
 
 def _open(name: str) -> bool:

@@ -25,6 +25,7 @@ from decisioning import (
     idempotency,
     outcomes,
     replay,
+    runtime,
     serve,
     tasks,
 )
@@ -116,6 +117,10 @@ class OneDecision(ChannelView):
 
     scope = "decide"
 
+    @property
+    def reads_profiles(self) -> bool:
+        return "profile" in self.credential.scopes
+
     def row(self, decision_id: UUID) -> DecisionRow:
         row = decision_log.get(decision_id)
         channel = self.credential.channel
@@ -135,7 +140,10 @@ class Record(OneDecision):
         """The stored record."""
         row = self.row(decision_id)
         external_id = Customer.objects.filter(pk=row.customer_id).values_list("external_id", flat=True).first()
-        return Response(answers.record(row, external_id, decision_log.result(row)))
+        release = runtime.plan(row.release).release
+        return Response(
+            answers.record(row, external_id, decision_log.result(row), release, profile=self.reads_profiles)
+        )
 
 
 class Explanation(OneDecision):
@@ -143,8 +151,9 @@ class Explanation(OneDecision):
     def get(self, request: Request, decision_id: UUID) -> Response:
         """The whole trace: every offer with the stage that ended it, clause by clause, and the scores; what else the
         bank knew of the customer only for a key with the scope `profile`."""
-        trace = explanation.explain(self.row(decision_id))
-        return Response(answers.explained(trace, profile="profile" in self.credential.scopes))
+        row = self.row(decision_id)
+        release = runtime.plan(row.release).release
+        return Response(answers.explained(explanation.explain(row), release, profile=self.reads_profiles))
 
 
 class Replay(OneDecision):

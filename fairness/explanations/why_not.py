@@ -17,6 +17,7 @@ from decisioning.explanation import Asked
 from decisioning.features import online
 from decisioning.known import known as known_of
 from decisioning.serve import UnknownPlacement
+from decisioning.stops import OVERRIDE
 from decisioning.types import DecisionRequest
 from fairness.explanations.outcome import failed, nothing
 from fairness.individual import counterfactual
@@ -89,8 +90,9 @@ def _answer(external_id: str, offer: str, inputs: Inputs, now: datetime) -> dict
 
 
 def for_channel(answer: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
-    """What of an answer may leave for a channel's key: what the bank holds of the customer only with the scope
-    `profile`, and of inputs that are close to a protected characteristic, or are age, nothing to anybody."""
+    """What of an answer may leave for a channel's key: what the bank holds of the customer, which rules she fails by a
+    closed input alone, and that a person kept the offer from her only with the scope `profile`; and of closed inputs,
+    which are close to a protected characteristic, or are age, nothing to anybody."""
     rules = [
         {**rule, "clauses": [
             clause if profile else {**clause, "value": None, "has": None}
@@ -98,11 +100,17 @@ def for_channel(answer: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
         ]}
         for rule in answer["rules"]
     ]  # fmt: skip
+    ended = {}
+    if not profile:
+        closed = {rule["rule"] for rule in rules if not rule["clauses"]}
+        rules = [rule for rule in rules if rule["rule"] not in closed]
+        if answer["by"] in {OVERRIDE, *closed}:
+            ended = explanation.unnamed({name: answer[name] for name in ("stage", "reason", "by")})
     found = answer["would_change"]
     if found is not None:
         open_ones = [one if profile else {**one, "before": None} for one in found["changes"] if _may_leave(one)]
         found = {**found, "changes": open_ones} if len(open_ones) == len(found["changes"]) else None
-    return {**answer, "rules": rules, "would_change": found}
+    return {**answer, **ended, "rules": rules, "would_change": found}
 
 
 def _may_leave(input_of: Mapping[str, Any]) -> bool:

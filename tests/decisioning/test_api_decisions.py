@@ -15,14 +15,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from redis import Redis
 
-from decisioning import credentials, decision_log, learn, rebuild, runtime, store
+from decisioning import credentials, decision_log, learn, rebuild, runtime, store, suppression
 from decisioning.models import CapLedger, Consent, Customer, Decision, Presentation, SessionLease
 from offers import roles
 from offers.models import Stop
-from offers.register import ATTRIBUTES
 from tests import bank, catalogue
 
 pytestmark = pytest.mark.django_db
+OF_AGE = {"attribute": "is_21_or_over", "op": "is", "value": True}  # as everybody of the bank is
+LOW = {"attribute": "utilisation", "op": "<=", "value": 0.9}
 
 
 class Channel:
@@ -326,9 +327,7 @@ def test_record_explanation_and_replay(app: Channel) -> None:
 
 
 def test_a_key_that_only_decides_reads_of_the_customer_what_clauses_compare_and_no_age(app: Channel) -> None:
-    held = {"all": [{"attribute": "is_21_or_over", "op": "is", "value": True},
-                    {"attribute": "utilisation", "op": "<=", "value": 0.9}]}  # fmt: skip
-    bank.publish(catalogue.content(rules={"both": catalogue.rule(held)}))
+    bank.publish(catalogue.content(rules={"low": catalogue.rule(LOW), "both": catalogue.rule({"all": [OF_AGE, LOW]})}))
     made = app.decide(limit=2).json()
     path = f"/decisions/{made['decision_id']}/explanation"
     whole, told = app.get(path).json(), Channel("mobile_app", "decide").get(path).json()
@@ -336,12 +335,50 @@ def test_a_key_that_only_decides_reads_of_the_customer_what_clauses_compare_and_
     assert "is_21_or_over" not in whole["known"]
     assert (told["known"], told["consents"]) == ({}, [])
     assert [offer["offer"] for offer in told["offers"]] == [offer["offer"] for offer in whole["offers"]]
-    clauses = [clause for offer in told["offers"] for rule in offer["rules"] for clause in rule["clauses"]]
-    assert clauses
-    for clause in clauses:
-        age = ATTRIBUTES[clause["attribute"]].basis_class != "ok"
-        assert (clause["value"] is None) == age, clause
+    listed = {"low": [("utilisation", 0.2)], "both": [("utilisation", 0.2)]}
+    for trace, expected in ((whole, listed), (told, {"low": listed["low"]})):
+        for offer in trace["offers"]:
+            assert {
+                rule["rule"]: [(clause["attribute"], clause["value"]) for clause in rule["clauses"]]
+                for rule in offer["rules"]
+            } == expected
     assert Channel("email", "decide").get(path).status_code == 403
+
+
+@pytest.mark.parametrize("suffix", ["", "/explanation"])
+def test_a_key_without_the_scope_learns_neither_an_age_nor_an_override_from_what_ended_an_offer(
+    app: Channel, suffix: str
+) -> None:
+    rules = {
+        "of-age": catalogue.rule(
+            {**OF_AGE, "value": False}, scope="offer", target="offer-1", reason="UNDER_21_PRESCREEN"
+        )
+    }
+    bank.publish(catalogue.content(rules=rules))
+    suppression.suppress(
+        customer=Customer.objects.get(external_id="C-1").pk, offer="offer-0", reason_code="hardship", note="A test.",
+        until=None, by=bank.person("rene", roles.RISK_AUTHOR), now=timezone.now(),
+    )  # fmt: skip
+    path = f"/decisions/{app.decide().json()['decision_id']}{suffix}"
+    assert ended(app.get(path).json()) == {
+        "offer-0": ("stops", "SUPPRESSED", "override"), "offer-1": ("eligibility", "UNDER_21_PRESCREEN", "of-age"),
+    }  # fmt: skip
+    told = Channel("mobile_app", "decide").get(path)
+    assert ended(told.json()) == {"offer-0": ("stops", "STOPPED", ""), "offer-1": ("eligibility", "NOT_ELIGIBLE", "")}
+    assert not [
+        word for word in ("UNDER_21", "override", "of-age", "SUPPRESSED") if f'"{word}' in told.content.decode()
+    ]
+    assert "is_21_or_over" not in told.content.decode()
+
+
+def ended(answer: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """Of the record or the trace, by offer."""
+    rows = answer.get("refusals") or [{"offer": one["offer"], **(one["ended"] or {})} for one in answer["offers"]]
+    return {
+        row["offer"]: (row["stage"], row["reason"], row["by"])
+        for row in rows
+        if row["offer"] in ("offer-0", "offer-1") and "stage" in row
+    }
 
 
 def test_a_decision_replays_after_a_newer_release_and_posterior(app: Channel) -> None:

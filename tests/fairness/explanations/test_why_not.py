@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from decisioning import suppression
 from decisioning.models import CapLedger, Customer, SessionLease
 from decisioning.models import Decision as DecisionRow
 from fairness.explanations import why_not
@@ -97,10 +98,28 @@ def test_only_a_key_that_may_read_profiles_reads_values_of_the_customer() -> Non
 def test_no_key_reads_what_is_age_or_close_to_a_protected_characteristic() -> None:
     """offer-6 asks for what nobody is: under 21. The page of an officer names the clause, the API does not."""
     assert asked("offer-6")["rules"][0]["clauses"][0]["attribute"] == "is_21_or_over"
-    for scope in ("decide", "profile"):
+    for scope, rules, ended in (
+        ("decide", [], ("eligibility", "NOT_ELIGIBLE", "")),
+        ("profile", [("of-age", [])], ("eligibility", "AGE", "of-age")),
+    ):
         answer = get("/customers/C-1/offers/offer-6/why-not", scope)
-        assert [(rule["rule"], rule["clauses"]) for rule in answer.json()["rules"]] == [("of-age", [])]
+        told = answer.json()
+        assert [(rule["rule"], rule["clauses"]) for rule in told["rules"]] == rules
+        assert (told["stage"], told["reason"], told["by"]) == ended
         assert "is_21_or_over" not in answer.content.decode()
+
+
+def test_a_key_without_the_scope_does_not_learn_that_a_person_kept_the_offer() -> None:
+    suppression.suppress(
+        customer=Customer.objects.get(external_id="C-1").pk, offer="offer-5", reason_code="hardship", note="A test.",
+        until=None, by=bank.person("rene", roles.RISK_AUTHOR), now=timezone.now(),
+    )  # fmt: skip
+    bank.warm()
+    told = {
+        scope: get("/customers/C-1/offers/offer-5/why-not", scope).json() for scope in ("decide", "profile")
+    }  # fmt: skip
+    assert (told["profile"]["reason"], told["profile"]["by"]) == ("SUPPRESSED", "override")
+    assert (told["decide"]["stage"], told["decide"]["reason"], told["decide"]["by"]) == ("stops", "STOPPED", "")
 
 
 @pytest.mark.parametrize(
