@@ -22,6 +22,7 @@ from decisioning.models import Customer, Job, ModelVersion, PrecomputedScore
 from fairness import monitoring
 from fairness.cube import record, units
 from fairness.models import CubeCount, FairnessAudit
+from fairness.scores import record as scores
 
 _WARMED = 2_000  # customers at a time
 _EARLY = 250  # sessions right after the first cards, so that no page is empty while the rest is seeded
@@ -208,6 +209,7 @@ def _audit_past(progress: Progress) -> None:
             monitoring.raise_unlawful(now)
             for month in CubeCount.objects.order_by("month").values_list("month", flat=True).distinct():
                 monitoring.raise_findings(month, now)
+            scores.nightly(now)
     progress("audits of the past", 1, 1)
 
 
