@@ -65,7 +65,7 @@ def approve(
     OtherGroupVersion; nothing has happened then.
     """
     with transaction.atomic():
-        publishing.lock()
+        snapshot.lock()
         change = approvals.approve(
             change_id, checker=checker, content_hash=content_hash, now=now, comment=comment,
             little_data_because=little_data_because,
@@ -82,7 +82,7 @@ def schedule(
 ) -> ChangeRequest:  # fmt: skip
     """Approve a change now, to be put live by `publish_due`. Raises what `approve` raises, and NotLater."""
     with transaction.atomic():
-        publishing.lock()
+        snapshot.lock()
         change = approvals.approve(
             change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, go_live_at=go_live_at,
             little_data_because=little_data_because,
@@ -101,7 +101,7 @@ def break_glass(change_id: int, *, checker: User, content_hash: str, now: dateti
     Raises what `approve` raises, and NotBroken where no first person broke the glass.
     """
     with transaction.atomic():
-        publishing.lock()
+        snapshot.lock()
         roles.require(checker, "break_glass")
         change = approvals.approve(
             change_id, checker=checker, content_hash=content_hash, now=now, comment=comment, little_data_because=comment
@@ -153,7 +153,7 @@ def publish_due(now: datetime) -> list[int]:
 
 def _publish_due(change_id: int, now: datetime) -> None:
     with transaction.atomic():
-        publishing.lock()
+        snapshot.lock()
         change = approvals.locked(change_id)
         if not approvals.is_scheduled(change):
             return

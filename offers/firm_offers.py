@@ -14,12 +14,13 @@ from offers import audit, canonical, packs, roles, snapshot
 from offers.catalog import InvalidContent
 from offers.conditions.grammar import Fault
 from offers.models import FirmOffer
-from offers.prescreening import FIRM_OFFER
+from offers.prescreening import FIRM_OFFER, reads_report
 
 PULL: Final = "pull:list"  # the action
-TERMS: Final = ("facts", "legal_basis", "product", "starts_at", "ends_at")  # of an offer
+TERMS: Final = ("facts", "legal_basis", "product", "channels", "placements", "starts_at", "ends_at")  # of an offer
 CRITERIA: Final = ("when", "jurisdiction", "starts_at", "ends_at", "reason_code")  # of a rule
-"""Both stand once more in candor_firm_criteria, with which the database compares."""
+PREFERENCE: Final = ("when", "factor", "starts_at", "ends_at")  # of a boost that reads a consumer report
+"""They stand once more in candor_firm_criteria, with which the database compares."""
 
 
 class CriteriaFrozen(InvalidContent):
@@ -31,15 +32,23 @@ class NoFirmOffer(ValueError):
 
 
 def criteria(content: snapshot.Content, offer: str) -> dict[str, Any]:
-    """By what somebody is chosen for an offer, and what she is then offered: the offer's terms and its rules."""
+    """By what somebody is chosen for an offer, and what she is then offered: the offer's terms, its rules, and its
+    boosts that read a consumer report."""
     own = content["offer"].get(offer, {})
     scopes = {("all", None), ("product", own.get("product")), ("offer", offer)}
+
+    def covering(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key, one in sorted(content[kind].items()):
+            if (one["scope"], None if one["scope"] == "all" else one["target"]) in scopes:
+                yield key, one
+
     return {
         "terms": {name: own.get(name) for name in TERMS},
-        "rules": {
-            key: {name: rule.get(name) for name in CRITERIA}
-            for key, rule in sorted(content["rule"].items())
-            if (rule["scope"], None if rule["scope"] == "all" else rule["target"]) in scopes
+        "rules": {key: {name: rule.get(name) for name in CRITERIA} for key, rule in covering("rule")},
+        "boosts": {
+            key: {name: boost.get(name) for name in PREFERENCE}
+            for key, boost in covering("boost")
+            if reads_report(boost["when"])
         },
     }
 
@@ -48,6 +57,7 @@ def pull(offer: str, campaign: str, *, by: User, now: datetime) -> FirmOffer:
     """Put on record by what a list is pulled, for as many days as the packs in force say. Raises NotAllowed, and
     NoFirmOffer where the live release has no such firm offer; call inside a transaction, before anybody is chosen."""
     roles.require(by, PULL)
+    snapshot.lock()  # what is being published is waited for, and sees this list
     live = snapshot.live_row()
     if live is None or live.content["offer"].get(offer, {}).get("legal_basis") != FIRM_OFFER:
         raise NoFirmOffer(f"{offer} is no live firm offer of credit")
@@ -80,11 +90,12 @@ def require_kept(content: snapshot.Content, now: datetime) -> None:
 def _faults(made: FirmOffer, found: Mapping[str, Any]) -> Iterator[Fault]:
     said = (
         f"{made.offer} was offered firmly to a list ({made.campaign}) and is honoured as it was until"
-        f" {made.honoured_until:%-d %B %Y}: stop it, or wait; {made.basis}"
+        f" {made.honoured_until:%-d %B %Y}; {made.basis}"
     )
     if found["terms"] != made.criteria["terms"]:
         yield Fault(f"/offer/{made.offer}", "frozen", said)
-    before, after = made.criteria["rules"], found["rules"]
-    for key in sorted({*before, *after}):
-        if before.get(key) != after.get(key):
-            yield Fault(f"/rule/{key}", "frozen", said)
+    for kind in ("rule", "boost"):
+        before, after = made.criteria[f"{kind}s"], found[f"{kind}s"]
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                yield Fault(f"/{kind}/{key}", "frozen", said)

@@ -44,25 +44,23 @@ def _prescreened(content: Mapping[str, Any], *, scored: bool) -> Iterator[str]:
     offers = firm(content)
     if not offers:
         return
-    reading = [
-        one for kind in ("rule", "boost") for one in content.get(kind, {}).values() if _reads_report(one["when"])
-    ]
+    reading = [one for kind in ("rule", "boost") for one in content.get(kind, {}).values() if reads_report(one["when"])]
     read_for = {("all", "") if one["scope"] == "all" else (one["scope"], one["target"]) for one in reading}
-    if scored or any(_reads_report(one.get("context")) for one in content.get("ranking", {}).values()):
+    if scored or any(reads_report(one.get("context")) for one in content.get("ranking", {}).values()):
         read_for.add(("all", ""))
     for key, offer in offers.items():
         if read_for & {("all", ""), ("product", offer["product"]), ("offer", key)}:
             yield key
 
 
-def _reads_report(tree: Any) -> bool:
+def reads_report(tree: Any) -> bool:
     """Whether anything in a condition or a context, as it is written, names an attribute from a consumer report."""
     if isinstance(tree, list):
-        return any(map(_reads_report, tree))
+        return any(map(reads_report, tree))
     if not isinstance(tree, dict):
         return False
     declared = ATTRIBUTES.get(tree.get("attribute", ""))
-    return bool(declared and declared.purpose == REPORT) or any(map(_reads_report, tree.values()))
+    return bool(declared and declared.purpose == REPORT) or any(map(reads_report, tree.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
 
 from offers import audit, snapshot
 from offers.models import (
@@ -24,8 +24,6 @@ from offers.models import (
     Release,
 )
 
-_LOCK = 0x72656C65617365  # "release": one publication at a time
-
 # Kind: its table, and the columns that are copied out of the content for lists and filters.
 TABLES: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
     "product": (Product, ()),
@@ -40,14 +38,8 @@ TABLES: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
 }
 
 
-def lock() -> None:
-    """Serialise publications until the end of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-
-
 def publish(change: ChangeRequest, evidence: Evidence, content: snapshot.Content, *, now: datetime) -> Release:
-    """The next release with this content. The caller holds `lock()` and built the content on the live release."""
+    """The next release with this content, which the caller built on the live release under `snapshot.lock()`."""
     last = snapshot.live_row()
     release = Release.objects.create(
         number=last.number + 1 if last else 1,

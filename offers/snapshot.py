@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
+
 from offers import canonical, mandates, packs, prescreening
 from offers.catalog import InvalidContent, Item, requirement
 from offers.conditions.grammar import Fault, parse
@@ -31,10 +33,17 @@ Content = dict[str, dict[str, Any]]
 EMPTY: Content = {kind: {} for kind in KINDS if kind != "pack"}
 LAW = "law"  # beside the kinds in a content, where the packs add something; nobody proposes it
 _ROUNDING = 1e-9
+LOCK = 0x72656C65617365  # "release", also in candor_lock_release of the database
 
 
 def content_hash(content: Content) -> str:
     return canonical.digest(content)
+
+
+def lock() -> None:
+    """Until the end of the transaction, no other one publishes or rests on what is live."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
 def live_row() -> ReleaseRow | None:

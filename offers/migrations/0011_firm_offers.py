@@ -15,18 +15,32 @@ INSERT INTO offers_signingright (action, role) VALUES ('pull:list', 'risk_approv
 CREATE FUNCTION candor_firm_criteria(content jsonb, offer text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT jsonb_build_object(
     'terms', (SELECT jsonb_object_agg(name, content->'offer'->offer->name)
-      FROM unnest(ARRAY['facts', 'legal_basis', 'product', 'starts_at', 'ends_at']) AS name),
+      FROM unnest(ARRAY['facts', 'legal_basis', 'product', 'channels', 'placements', 'starts_at', 'ends_at']) AS name),
     'rules', coalesce((SELECT jsonb_object_agg(rule.key, (SELECT jsonb_object_agg(name, rule.value->name)
         FROM unnest(ARRAY['when', 'jurisdiction', 'starts_at', 'ends_at', 'reason_code']) AS name))
       FROM jsonb_each(content->'rule') AS rule
       WHERE rule.value->>'scope' = 'all' OR (rule.value->>'scope' = 'offer' AND rule.value->>'target' = offer)
-        OR (rule.value->>'scope' = 'product' AND rule.value->>'target' = content->'offer'->offer->>'product')), '{}'))
+        OR (rule.value->>'scope' = 'product' AND rule.value->>'target' = content->'offer'->offer->>'product')), '{}'),
+    'boosts', coalesce((SELECT jsonb_object_agg(boost.key, (SELECT jsonb_object_agg(name, boost.value->name)
+        FROM unnest(ARRAY['when', 'factor', 'starts_at', 'ends_at']) AS name))
+      FROM jsonb_each(content->'boost') AS boost
+      WHERE (boost.value->>'scope' = 'all' OR (boost.value->>'scope' = 'offer' AND boost.value->>'target' = offer)
+        OR (boost.value->>'scope' = 'product' AND boost.value->>'target' = content->'offer'->offer->>'product'))
+        AND EXISTS (SELECT 1 FROM jsonb_path_query(boost.value->'when', '$.**.attribute') AS read
+          WHERE read #>> '{}' IN ('competitor_inquiry_30d', 'credit_rating', 'credit_score', 'credit_score_band',
+                                  'risk_points', 'risk_profile'))), '{}'))
+$$;
+
+-- The lock of offers.snapshot: whoever publishes and whoever pulls a list see each other.
+CREATE FUNCTION candor_lock_release() RETURNS void LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(x'72656C65617365'::bigint)
 $$;
 
 CREATE FUNCTION candor_guard_firm_offer() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE live offers_release;
 BEGIN
   PERFORM candor_require_right(NEW.made_by_id, 'pull:list');
+  PERFORM candor_lock_release();
   SELECT * INTO live FROM offers_release ORDER BY number DESC LIMIT 1;
   IF NEW.release_id <> live.number OR NEW.criteria <> candor_firm_criteria(live.content, NEW.offer)
      OR NEW.criteria->'terms'->>'legal_basis' IS DISTINCT FROM 'firm_offer' THEN
@@ -40,6 +54,7 @@ CREATE TRIGGER guard_firm_offer BEFORE INSERT ON offers_firmoffer FOR EACH ROW
 CREATE FUNCTION candor_keep_firm_offers() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE made offers_firmoffer;
 BEGIN
+  PERFORM candor_lock_release();
   FOR made IN SELECT * FROM offers_firmoffer f WHERE f.made_at <= NEW.published_at AND f.honoured_until > NEW.published_at
   LOOP
     IF made.criteria <> candor_firm_criteria(NEW.content, made.offer) THEN

@@ -3,6 +3,7 @@ the firm offer is honoured: not in a draft, not by an approval, not in SQL."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from offers import canonical, firm_offers, roles, snapshot
 from offers.catalog import Item
 from offers.firm_offers import CriteriaFrozen
 from offers.models import AuditEvent, FirmOffer, Release
+from offers.register import ATTRIBUTES
 from tests import factories
 from tests.factories import clause, make_user, rule, small_catalogue
 
@@ -73,6 +75,20 @@ def test_a_list_says_by_what_it_was_pulled_under_which_release_and_law(officer: 
             "/rule/score-670",
         ),  # more people
         (Item("rule", "age-21", None), "/rule/age-21"),
+        (
+            Item(
+                "boost",
+                "good",
+                {
+                    "title": "G",
+                    "scope": "all",
+                    "target": "",
+                    "factor": 1.2,
+                    "when": {"all": [clause("credit_score", ">=", 700)]},
+                },
+            ),
+            "/boost/good",
+        ),
         (rule("new-one", clause("debt_to_income", "<=", 0.4)), "/rule/new-one"),
     ],
 )
@@ -85,8 +101,15 @@ def test_a_draft_that_moves_a_criterion_is_refused_with_the_law(officer: User, i
     assert FirmOffer.objects.get() == made
 
 
-@pytest.mark.parametrize("changes", [{"facts": {"rate": 0.25, "fee": 0}}, {"legal_basis": "account_review"},
-                                     {"ends_at": "2026-12-01T00:00:00Z"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"facts": {"rate": 0.25, "fee": 0}},
+        {"legal_basis": "account_review"},
+        {"ends_at": "2026-12-01T00:00:00Z"},
+        {"channels": ["web"]},
+    ],
+)
 def test_a_draft_that_moves_a_term_is_refused(officer: User, changes: dict[str, Any]) -> None:
     """T-LEG-07b: a worse rate than the list was promised."""
     pull(officer)
@@ -154,6 +177,29 @@ def test_postgres_and_python_read_the_same_criteria(officer: User, offer: str) -
             [offer, canonical.dumps(firm_offers.criteria(live.content, offer)).decode(), live.number],
         )
         assert cursor.fetchone() == (True,)
+
+
+def test_postgres_knows_every_attribute_of_a_report_and_no_other(officer: User) -> None:
+    boosts = {
+        name: {"scope": "all", "target": "", "factor": 1.1, "when": {"any": [{"none": [{"attribute": name}]}]}}
+        for name in ATTRIBUTES
+    }
+    content = {**snapshot.EMPTY, "boost": boosts}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT candor_firm_criteria(%s::jsonb, %s)->'boosts'", [canonical.dumps(content).decode(), "x"])
+        (found,) = cursor.fetchone()
+    assert json.loads(found) == firm_offers.criteria(content, "x")["boosts"] != {}
+
+
+def test_a_list_waits_for_what_is_being_published(officer: User) -> None:
+    """T-LEG-07b: both take one lock, so that neither misses the other."""
+    with transaction.atomic():
+        pull(officer)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1700885349 AND granted"
+            )
+            assert cursor.fetchone() == (1,)
 
 
 def test_only_risk_and_compliance_pull_and_only_for_a_live_firm_offer(officer: User) -> None:
