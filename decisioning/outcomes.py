@@ -99,8 +99,8 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
 
 
 def _not_declined(index: int, event: Event, row: DecisionRow) -> Rejection | None:
-    """A firm offer is honoured for its days, unless a criterion by which the customer was chosen is no longer met: those
-    are the rules of the decision's release that were in force then, approved before she was chosen."""
+    """A firm offer is honoured for its days, unless a criterion by which the customer was chosen is not met any more:
+    the rules of the decision's release that were in force then, approved before she was chosen."""
     release = runtime.plan(row.release).release
     if release.offers[event.offer].legal_basis != FIRM_OFFER:
         return None

@@ -157,7 +157,7 @@ def test_a_funnel_adds_up_and_agrees_with_the_decisions() -> None:
 def _items() -> list[Item]:
     row = snapshot.live_row()
     assert row is not None
-    return [Item(kind, key, content) for kind, items in row.content.items() for key, content in items.items()]
+    return snapshot.between(snapshot.EMPTY, row.content)
 
 
 @pytest.mark.django_db
