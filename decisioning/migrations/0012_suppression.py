@@ -30,7 +30,8 @@ BEGIN
   END IF;
   IF NEW.ended_by_id IS NOT NULL THEN
     PERFORM candor_require_right(NEW.ended_by_id, 'lift:suppression');
-  ELSIF NEW.until IS NULL OR NEW.until > (NEW.ended_at AT TIME ZONE 'UTC')::date THEN
+  -- By the clock and not by the moment that is written: else one person ends it early with a date to come.
+  ELSIF NEW.until IS NULL OR NEW.until > (now() AT TIME ZONE 'UTC')::date THEN
     RAISE EXCEPTION 'a suppression ends at its day, or by a second person' USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN NEW;

@@ -143,13 +143,21 @@ def test_a_second_person_ends_it_and_the_offer_is_back() -> None:
 
 def test_it_ends_at_its_day_and_not_before() -> None:
     now = timezone.now()
-    made = keep(until=(now + timedelta(days=3)).date())
-    assert suppression.end_due(now + timedelta(days=2)) == []
-    assert suppression.end_due(now + timedelta(days=3)) == [made.customer_id]
+    made = keep(until=now.date(), now=now - timedelta(days=3))
+    assert suppression.end_due(now - timedelta(days=1)) == []
+    assert suppression.end_due(now) == [made.customer_id]
     made.refresh_from_db()
     assert made.ended_by is None
     with pytest.raises(suppression.NoLaterDay):
         keep("offer-1", until=now.date())
+
+
+def test_nobody_alone_ends_a_dated_one_early_in_sql_by_writing_a_moment_to_come() -> None:
+    made = keep(until=(timezone.now() + timedelta(days=30)).date())
+    with pytest.raises(DatabaseError, match="at its day, or by a second person"), transaction.atomic():
+        Suppression.objects.filter(pk=made.pk).update(ended_at=timezone.now() + timedelta(days=30))
+    made.refresh_from_db()
+    assert made.ended_at is None
 
 
 @pytest.mark.parametrize(
