@@ -21,7 +21,6 @@ from console.compliance.model_forms import RecordForm, initial
 from console.paging import paged
 from console.templatetags.console import sentence
 from decisioning.models import Job, ModelVersion
-from fairness import small_groups
 from fairness.governance import card, inventory, readiness, reviews
 from fairness.governance.examiner import tables
 from fairness.governance.examiner.scope import Scope
@@ -162,7 +161,6 @@ def overrides(request: SignedInRequest) -> HttpResponse:
             "by_person": Counter(row["who"] for row in rows).most_common(),
             "by_kind": Counter(row["kind"] for row in rows).most_common(),
             "by_group": by_group(now - _YEAR, now),
-            "smallest": small_groups.FLOOR,
             "most": MOST,
         },
     )

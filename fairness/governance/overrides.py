@@ -1,5 +1,5 @@
-"""Overrides by protected group: from how many people of each something was kept by hand. Groups of fewer than twenty
-are not counted out, and nothing about one person comes out."""
+"""Overrides by protected group: from how many people of each something was kept by hand. Nothing comes out of an
+attribute with a group of fewer than twenty: each of the people is named beside it, and the rest would tell them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fairness.cube import lines
 
 @dataclass(frozen=True, slots=True)
 class GroupOverrides:
-    """`people` from whom something was kept; None for fewer than may be shown."""
+    """`people` from whom something was kept, in a group of those whose attribute is recorded or of those without."""
 
     attribute: str
     group: str
-    people: int | None
+    people: int
 
 
 def by_group(since: datetime, until: datetime) -> list[GroupOverrides]:
@@ -31,8 +31,13 @@ def by_group(since: datetime, until: datetime) -> list[GroupOverrides]:
     if len(people) < least:
         return []
     everybody = np.ones(len(people), dtype=bool)
-    return [
-        GroupOverrides(attribute, group, int(counts.total) if counts.total >= least else None)
+    tables = {
+        attribute: groups.table(everybody)
         for attribute, groups in dataset.groupings(people, until, bands.age_bands).items()
-        for group, counts in sorted(groups.table(everybody).items())
+    }
+    return [
+        GroupOverrides(attribute, group, int(counts.total))
+        for attribute, groups in tables.items()
+        if min(counts.total for counts in groups.values()) >= least
+        for group, counts in sorted(groups.items())
     ]
