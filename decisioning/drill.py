@@ -3,7 +3,6 @@ the newest decision. Nobody else sees the stop; how fast one reaches every proce
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from offers.models import Stop, StopEpoch
 
 LATE: Final = timedelta(days=35)
 ACTOR: Final = "candor"
+NOT_OBEYED: Final = "the engine did not obey"
 REASON: Final = "The monthly drill; undone at once."
 
 
@@ -89,26 +89,37 @@ def _targets(row: DecisionRow) -> Iterator[tuple[str, str]]:
 
 
 def _drill(scope: str, target: str, row: DecisionRow, now: datetime) -> StopDrill:
-    """Stop, decide again from the record with the stops in force, undo."""
+    """Decide from the record without this stop, stop, decide again with the stops in force, undo."""
     request, known = decision_log.inputs(row)
     plan = runtime.plan(row.release)
     beliefs = complete(reward_log.rebuilt(row.posterior), plan)
+    free = decide(
+        request, replace(known, stops=known.stops - {(scope, target)}), plan, beliefs, identity.draw_key(row.id)
+    )
     started = time.perf_counter()
     with transaction.atomic():
-        epoch = StopEpoch.objects.get(pk=1).epoch
-        with contextlib.suppress(stopping.AlreadyStopped):  # in earnest: it must hold all the same
-            stopping.stop_by_policy(scope=scope, target=target, reason=REASON, now=now)
-            epoch += 1
-        told = StopEpoch.objects.get(pk=1).epoch >= epoch
-        stopped = replace(known, stops=known.stops | runtime.stops_for(plan))
+        told = _stopped(scope, target, now)
+        # Of all that is stopped now only this, as the engine reads it: another stop would prove nothing of it.
+        stopped = replace(known, stops=known.stops | (runtime.stops_for(plan) & {(scope, target)}))
         decision = decide(request, stopped, plan, beliefs, identity.draw_key(row.id))
         seconds = time.perf_counter() - started
         transaction.set_rollback(True)
-    obeyed = _obeyed(scope, target, decision, plan)
-    detail = "" if obeyed and told else "the engine did not obey" if told else "the stop epoch did not rise"
+    obeyed = not _obeyed(scope, target, free, plan) and _obeyed(scope, target, decision, plan)
+    detail = "" if obeyed and told else NOT_OBEYED if told else "the stop epoch did not rise"
     return StopDrill(
         at=now, scope=scope, target=target, decision_id=row.id, seconds=seconds, ok=obeyed and told, detail=detail
     )
+
+
+def _stopped(scope: str, target: str, now: datetime) -> bool:
+    """Stop it, and whether the epoch rose. What is stopped in earnest cannot be stopped again: of it the drill shows
+    what the engine does, which is to differ, and says nothing of the epoch."""
+    epoch = StopEpoch.objects.get(pk=1).epoch
+    try:
+        stopping.stop_by_policy(scope=scope, target=target, reason=REASON, now=now)
+    except stopping.AlreadyStopped:
+        return True
+    return StopEpoch.objects.get(pk=1).epoch > epoch
 
 
 def _obeyed(scope: str, target: str, decision: Decision, plan: Plan) -> bool:
@@ -116,7 +127,7 @@ def _obeyed(scope: str, target: str, decision: Decision, plan: Plan) -> bool:
     if scope == Stop.Scope.ALL:
         return decision.reason == "STOPPED"
     if scope == Stop.Scope.MODEL:
-        return any(step.startswith("propensity_") for step in decision.degraded) or not decision.scored
+        return any(step.startswith("propensity_") for step in decision.degraded)
     if scope == Stop.Scope.ARM:
         used = {choice.arm for choice in decision.choices} | {row.arm for row in decision.scored}
         return target not in used

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from decisioning import drill, runtime, serve
 from decisioning.models import StopDrill
+from offers import roles
 from offers.models import AuditEvent, Stop, StopEpoch
 from tests import bank, catalogue
+from tests.fairness.explanations import bank as explained
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,34 @@ def test_every_scope_takes_effect_and_nothing_is_left_stopped() -> None:
     after = decide("b")
     assert after.presented.reason is None
     assert {one.choice.offer for one in after.presented.shown} == {one.choice.offer for one in before.presented.shown}
+
+
+def test_a_live_model_is_drilled_and_what_is_stopped_in_earnest_too() -> None:
+    model, content = explained.model(), catalogue.content()
+    bank.store_model(model)
+    content["model"] = {model.name: {"title": "Champion", "sha256": model.sha256}}
+    bank.publish(content)
+    bank.warm()
+    answer = decide("a")
+    stopped = answer.presented.shown[0].choice.offer
+    officer = bank.person("officer", roles.RISK_APPROVER)
+    Stop.objects.create(
+        scope="offer", target=stopped, reason="In earnest.", stopped_by=officer, stopped_at=timezone.now()
+    )
+    done = drill.run(timezone.now())
+    assert {one.scope: one.detail for one in done} == dict.fromkeys(("all", "product", "offer", "arm", "model"), "")
+    assert Stop.objects.get(resumed_at__isnull=True).target == stopped
+
+
+def test_a_model_that_was_not_used_before_proves_no_stop_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, content = explained.model(), catalogue.content()
+    bank.store_model(model)
+    content["model"] = {model.name: {"title": "Champion", "sha256": model.sha256}}
+    bank.publish(content)
+    bank.warm()
+    monkeypatch.setattr(runtime, "_champion", lambda sha256: None)  # as if it could not be loaded
+    decide("a")
+    assert {one.scope for one in drill.run(timezone.now()) if not one.ok} == {"model"}
 
 
 def test_a_scope_that_the_engine_does_not_obey_fails(monkeypatch: pytest.MonkeyPatch) -> None:
