@@ -244,6 +244,7 @@ def _standing(**changed: dict[str, Any]) -> Content:
     return {
         kind: {key: {**value, **changed.get(kind, {})} for key, value in items.items()}
         for kind, items in live.content.items()
+        if kind != snapshot.LAW
     }
 
 
