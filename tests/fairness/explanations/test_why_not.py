@@ -98,10 +98,11 @@ def test_only_a_key_that_may_read_profiles_reads_values_of_the_customer() -> Non
 def test_no_key_reads_what_is_age_or_close_to_a_protected_characteristic() -> None:
     """offer-6 asks for what nobody is: under 21. The page of an officer names the clause, the API does not."""
     assert asked("offer-6")["rules"][0]["clauses"][0]["attribute"] == "is_21_or_over"
-    for scope, rules, ended in (
+    expected: list[tuple[str, list[Any], tuple[str, str, str]]] = [
         ("decide", [], ("eligibility", "NOT_ELIGIBLE", "")),
         ("profile", [("of-age", [])], ("eligibility", "AGE", "of-age")),
-    ):
+    ]
+    for scope, rules, ended in expected:
         answer = get("/customers/C-1/offers/offer-6/why-not", scope)
         told = answer.json()
         assert [(rule["rule"], rule["clauses"]) for rule in told["rules"]] == rules
