@@ -117,11 +117,13 @@ def test_a_draft_that_came_back_is_edited_and_keeps_its_number(bank: LivingBank)
 
 
 def test_what_is_live_already_is_not_proposed(bank: LivingBank) -> None:
-    approve_content([rule("plain", {"all": [clause("credit_score", ">=", 700)]}, "travel-plus")])
+    approve_content([rule("plain", {"all": [clause("credit_score", ">=", 700)]}, "student")])
     live = snapshot.live_row()
     assert live is not None
     content = live.content["rule"]["plain"]
-    html = edit(bank, key="plain", submit="1", **{name: content[name] for name in ("title", "reason_code", "basis")})
+    html = edit(
+        bank, key="plain", submit="1", **{name: content[name] for name in ("title", "target", "reason_code", "basis")}
+    )
     assert "This is what is live already" in html
 
 
