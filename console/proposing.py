@@ -67,7 +67,8 @@ def show_faults(form: Form, refused: InvalidContent, worded: Worded | None = Non
     """Each fault beside the field that its path names, or above the form."""
     for fault in map(worded, refused.faults) if worded else refused.faults:
         field = next((part for part in reversed(fault.path.split("/")) if part in form.fields), None)
-        form.add_error(field, fault.message if field else f"{fault.path}: {fault.message}")
+        sentence = f"{fault.message[:1].upper()}{fault.message[1:]}."
+        form.add_error(field, sentence if field else f"{fault.path}: {fault.message}")
 
 
 def submitted(request: SignedInRequest, change: ChangeRequest, checker: str = "Somebody else") -> HttpResponse:

@@ -57,16 +57,11 @@ def run(now: datetime) -> list[StopDrill]:
     return drills
 
 
-def standing(now: datetime) -> list[Standing]:
-    """Each scope that can be stopped with its newest drill."""
+def standing(now: datetime, *, modelled: bool) -> list[Standing]:
+    """Each scope that can be stopped with its newest drill; where no model is live there is none to stop."""
     newest = {one.scope: one for one in StopDrill.objects.order_by("scope", "-id").distinct("scope")}
-    return [Standing(scope, newest.get(scope), _wrong(newest.get(scope), now)) for scope in _scopes()]
-
-
-def _scopes() -> list[str]:
-    """Without a live model there is none to stop."""
-    live = snapshot.live_row()
-    return [scope for scope in Stop.Scope.values if scope != Stop.Scope.MODEL or (live and live.content.get("model"))]
+    scopes = [scope for scope in Stop.Scope.values if modelled or scope != Stop.Scope.MODEL]
+    return [Standing(scope, newest.get(scope), _wrong(newest.get(scope), now)) for scope in scopes]
 
 
 def _wrong(drill: StopDrill | None, now: datetime) -> str:

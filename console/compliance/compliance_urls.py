@@ -24,6 +24,7 @@ from console.views import (
 compliance: list[URLPattern | URLResolver] = [
     # The state of fairness, and a file of anybody's decisions.
     path("fairness/", fairness.overview, name="fairness"),
+    path("fairness/beyond/", fairness.beyond, name="fairness_beyond"),
     path("fairness/audit/", fairness.audit_now, name="fairness_audit"),
     path("fairness/file/", fairness.file, name="fairness_file"),
     path("fairness/history/<str:source>/", fairness_history.history, name="fairness_history"),

@@ -21,7 +21,7 @@ from console.compliance import heat, scores
 from console.forms import FileAuditForm
 from fairness import file_audit, tasks
 from fairness.audit_worker import AuditFailed
-from fairness.cube import lines, subjects
+from fairness.cube import lines, read, subjects
 from fairness.cube.rollup import ANY, BOTH
 from fairness.cube.stages import STAGES, WORDS
 from fairness.file_audit import Columns, UnreadableFile
@@ -52,9 +52,21 @@ def overview(request: SignedInRequest) -> HttpResponse:
             "head": heads[stage],
             "largest_difference": _bits(max(head.largest_difference for head in heads.values())),
             "bands": bands,
-            "beyond": scores.beyond(month, bands, frozenset.union(*(pack.proxies for pack in packs.live(month)))),
         }
     return render(request, "fairness/overview.html", context)
+
+
+@allowed("see:fairness")
+def beyond(request: SignedInRequest) -> HttpResponse:
+    """Groups that nobody named and groups that are estimated: what the home asks for once it stands, or a page."""
+    shown = read.months()
+    context: dict[str, Any] = {"month": None}
+    if shown:
+        month = month_of(request.GET.get("month", ""), shown)
+        allowed_proxies = frozenset.union(*(pack.proxies for pack in packs.live(month)))
+        bands = lines.in_force(lines.last_day(month))
+        context = {"month": month, "beyond": scores.beyond(month, bands, allowed_proxies)}
+    return render(request, "fairness/beyond.html" if request.htmx else "fairness/beyond_page.html", context)
 
 
 def month_of(text: str, shown: Sequence[date]) -> date:

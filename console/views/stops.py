@@ -39,6 +39,7 @@ def _board(request: SignedInRequest) -> HttpResponse:
         Stop.objects.filter(resumed_at__isnull=False).select_related("stopped_by", "resumed_by"), request, "id"
     )
     may_resume = roles.may(request.user, "resume")
+    models = list(Release.objects.order_by("-number").values_list("content__model", flat=True).first() or {})
     return render(
         request,
         "stops/board.html",
@@ -48,7 +49,7 @@ def _board(request: SignedInRequest) -> HttpResponse:
                  "may_resume": may_resume and stop.stopped_by_id != request.user.pk}
                 for stop in open_stops
             ],
-            "targets": _targets({(stop.scope, stop.target) for stop in open_stops}),
+            "targets": _targets(models, {(stop.scope, stop.target) for stop in open_stops}),
             "proposed": _proposed() if roles.may(request.user, "stop") else [],
             "past": page.rows,
             "page": page,
@@ -56,7 +57,7 @@ def _board(request: SignedInRequest) -> HttpResponse:
             "typed": request.POST,
             "drills": [
                 {"name": Stop.Scope(one.scope).label, "drill": one.drill, "why": one.why}
-                for one in drill.standing(timezone.now())
+                for one in drill.standing(timezone.now(), modelled=bool(models))
             ],
         },
     )  # fmt: skip
@@ -66,16 +67,15 @@ def _name(scope: str, target: str) -> str:
     return f"{Stop.Scope(scope).label} {target}".strip()
 
 
-def _targets(stopped: set[tuple[str, str]]) -> list[dict[str, Any]]:
+def _targets(models: list[str], stopped: set[tuple[str, str]]) -> list[dict[str, Any]]:
     """Everything, the model and each product, with its share of the newest decisions."""
-    live = Release.objects.order_by("-number").values_list("content__model", flat=True).first() or {}
     offers = dict(Offer.objects.filter(live=True).values_list("key", "product"))
     recent = activity.newest()
     shares: dict[str, int] = {}
     for offer, count in recent.offers.items():
         shares[offers.get(offer, "")] = shares.get(offers.get(offer, ""), 0) + count
     rows: list[tuple[str, str, str, float | None]] = [("all", "", "Everything", 1.0)]
-    rows += [("model", name, f"Model {name}", None) for name in live]
+    rows += [("model", name, f"Model {name}", None) for name in models]
     rows += [
         ("product", key, title, shares.get(key, 0) / recent.with_offer if recent.with_offer else None)
         for key, title in Product.objects.filter(live=True).order_by("title").values_list("key", "title")

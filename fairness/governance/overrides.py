@@ -26,10 +26,10 @@ def by_group(since: datetime, until: datetime) -> list[GroupOverrides]:
     """People whom an override touched that was made in the period, by attribute and group as of its end."""
     rows = Suppression.objects.filter(made_at__gte=since, made_at__lt=until)
     people = np.array(sorted(set(rows.values_list("customer_id", flat=True))), dtype=np.int64)
+    if len(people) < small_groups.FLOOR:
+        return []
     bands = lines.in_force(until.date())
     least = small_groups.smallest(bands)
-    if len(people) < least:
-        return []
     everybody = np.ones(len(people), dtype=bool)
     tables = {
         attribute: groups.table(everybody)

@@ -78,7 +78,7 @@ def test_a_month_that_was_not_looked_at_and_a_group_of_a_few_say_so(officer: Cli
 
 def test_the_home_shows_what_a_scan_came_upon_and_what_is_estimated_and_calls_them_that(looked_at: Client) -> None:
     """M17, T-MET-11."""
-    page = _page(looked_at, reverse("fairness"))
+    page = _page(looked_at, reverse("fairness_beyond"))
     assert "gender: female, region: Islands" in page
     assert "exploratory: not a verdict" in page
     assert "hispanic to other" in page
@@ -87,7 +87,7 @@ def test_the_home_shows_what_a_scan_came_upon_and_what_is_estimated_and_calls_th
 
 
 def test_without_a_pack_that_allows_it_the_home_says_that_nothing_is_estimated(officer: Client) -> None:
-    page = _page(officer, reverse("fairness"))
+    page = _page(officer, reverse("fairness_beyond"))
     assert "No pack in force allows it" in page
     assert "Not scanned yet" in page
 

@@ -78,18 +78,18 @@ def test_a_scope_that_the_engine_does_not_obey_fails(monkeypatch: pytest.MonkeyP
     done = {one.scope: one for one in drill.run(timezone.now())}
     assert not any(one.ok for one in done.values())
     assert done["all"].detail == "the engine did not obey"
-    assert {one.why for one in drill.standing(timezone.now())} == {"did not take effect"}
+    assert {one.why for one in drill.standing(timezone.now(), modelled=False)} == {"did not take effect"}
 
 
 def test_the_board_is_red_before_the_first_drill_and_after_thirty_five_days() -> None:
     now = timezone.now()
-    assert {one.why for one in drill.standing(now)} == {"never drilled"}
+    assert {one.why for one in drill.standing(now, modelled=False)} == {"never drilled"}
     with pytest.raises(drill.NothingToDrill):
         drill.run(now)
     decide("a")
     drill.run(now)
-    assert {one.why for one in drill.standing(now + timedelta(days=35))} == {""}
-    late = drill.standing(now + timedelta(days=36))
+    assert {one.why for one in drill.standing(now + timedelta(days=35), modelled=False)} == {""}
+    late = drill.standing(now + timedelta(days=36), modelled=False)
     assert {one.why for one in late} == {"last drilled more than 35 days ago"}
 
 
