@@ -30,6 +30,7 @@ _BLOCK: Final = 200
 """Comparisons in one data set of AIF360: building one takes it 3 ms, asking it 0.2 ms."""
 _PENALTY: Final = 2.0
 """Points of the score that a scan pays for each value it names: at 2 it names nothing where chance alone is at work."""
+_WORDS: Final = {"cells": "comparisons", "scans": "scans"}
 _PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -108,7 +109,7 @@ def _isolated(kind: str, asked: Sequence[AuditCell] | Sequence[Scan], timeout: f
             command, input=question, capture_output=True, text=True, timeout=timeout, cwd=_PROJECT, check=False
         )
     except subprocess.TimeoutExpired as late:
-        raise AuditFailed(f"no result within {timeout:g} s for {len(asked)} {kind}") from late
+        raise AuditFailed(f"no result within {timeout:g} s for {len(asked)} {_WORDS[kind]}") from late
     if process.returncode:
         raise AuditFailed(f"audit process ended with {process.returncode}: {_last_line(process.stderr)}")
     try:

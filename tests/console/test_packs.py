@@ -127,7 +127,7 @@ def test_a_pack_that_contradicts_itself_goes_back_to_its_author_at_the_field_and
         posted("us-new-jersey", line_fail_ratio="0.95", change_title="Too much"),
     )
     assert answer.context["form"].errors["line_fail_ratio"] == [
-        "“Impact ratio is watched under” is reached after “Impact ratio fails under”"
+        "“Impact ratio is watched under” is reached after “Impact ratio fails under”."
     ]
     assert not ChangeRequest.objects.filter(kind="pack", title="Too much").exists()
 
