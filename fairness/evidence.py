@@ -22,7 +22,6 @@ from decisioning.propensity.scoring import OtherGroupVersion, UnreadableModel
 from fairness import dataset, forecast, moments, parity, stage_effects, thresholds
 from fairness.counts import NOT_RECORDED
 from fairness.dataset import Groupings
-from fairness.model_inputs import under_law
 from fairness.moments import Later
 from fairness.parity import Change
 from fairness.thresholds import DEFAULT, Bands, Verdict
@@ -95,7 +94,7 @@ class _Candidate:
 def candidate_content(change: ChangeRequest) -> snapshot.Content:
     """The content of the release that approval of this change would make now, with what the packs add to it."""
     live = snapshot.live_row()
-    return under_law(snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items)))
+    return snapshot.apply(live.content if live else snapshot.EMPTY, snapshot.items_of(change.items))
 
 
 def compute(change: ChangeRequest, now: datetime, progress: Callable[[int, int], None] | None = None) -> Evidence:
@@ -354,7 +353,8 @@ def _scores(candidate: _Candidate, simulation: Simulation, groupings: Groupings,
     before, after = simulation.decided[0].best, simulation.decided[-1].best
     scored = ~np.isnan(after)
     groups = {name: one.among(simulation.sample[scored]) for name, one in groupings.items()}
-    today = _top_half(before[scored]) if candidate.live and np.array_equal(~np.isnan(before), scored) else None
+    same = bool(scored.any()) and np.array_equal(~np.isnan(before), scored)
+    today = _top_half(before[scored]) if candidate.live and same else None
     changes = parity.compare(SCORE, groups, today, _top_half(after[scored]), bands) if scored.any() else []
     return _Scores(changes, len(scored), int(scored.sum()))
 

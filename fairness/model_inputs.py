@@ -8,7 +8,6 @@ from datetime import date
 
 from decisioning import runtime
 from decisioning.propensity.encoding import Encoder
-from decisioning.propensity.scoring import UnreadableModel
 from offers import lawfulness, prescreening, purposes, snapshot
 from offers.catalog import InvalidContent, Item
 from offers.conditions.grammar import Fault
@@ -17,20 +16,6 @@ from offers.models import ChangeRequest
 from offers.register import ATTRIBUTES
 from offers.snapshot import Content, items_of
 from offers.types import Release
-
-
-def under_law(content: Content) -> Content:
-    """The content with what the packs add to it, also where the champion alone reads a consumer report."""
-    return snapshot.under_law(content, scored=bool(prescreening.firm(content)) and _scored_on_report(content))
-
-
-def _scored_on_report(content: Content) -> bool:
-    """Whether the champion reads a consumer report; one that cannot be read goes live nowhere."""
-    try:
-        models = [runtime.model(one["sha256"]) for one in content.get("model", {}).values()]
-    except UnreadableModel:
-        return False
-    return any(_reported(name) for model in models if model for name in _about_customer(model.encoder))
 
 
 def _about_customer(encoder: Encoder) -> list[str]:
@@ -55,7 +40,7 @@ def require_lawful(change: ChangeRequest, release: Release, on: date) -> None:
 def standing(content: Content, release: Release, on: date) -> Iterator[Fault]:
     """What speaks on a day against everything that is live: a pack may come into force, or be approved, after what it
     rules out went live, and what the packs add to firm offers may have changed."""
-    if content.get(snapshot.LAW) != under_law(content).get(snapshot.LAW):
+    if content.get(snapshot.LAW) != snapshot.under_law(content).get(snapshot.LAW):
         yield Fault(
             "/law/firm_offers", "outdated",
             "the live release was published with other rules for firm offers from a consumer report than the packs ask"

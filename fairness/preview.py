@@ -11,7 +11,6 @@ from decisioning import impact
 from decisioning.impact import Kept
 from fairness import dataset, evidence, forecast, parity, thresholds
 from fairness.dataset import Groupings
-from fairness.model_inputs import under_law
 from fairness.parity import Change
 from fairness.thresholds import Bands, Verdict
 from offers import purposes, snapshot
@@ -41,7 +40,7 @@ def preview(items: Sequence[Item], now: datetime) -> Preview:
     faults = [fault for item in items for fault in faults_of(item)]
     if faults:
         raise InvalidContent(faults)
-    content = under_law(snapshot.apply(live.content, items))
+    content = snapshot.apply(live.content, items)
     purposes.checked(0, content)
     kept = impact.kept(now)
     plans = [impact.plan_of(live.content), impact.plan_of(content)]

@@ -27,10 +27,10 @@ def reports(when: Condition) -> list[str]:
     return sorted(name for name in attributes_of(when) if attribute(name).purpose == REPORT)
 
 
-def law(content: Mapping[str, Any], *, scored: bool = False) -> dict[str, Any]:
+def law(content: Mapping[str, Any]) -> dict[str, Any]:
     """What the packs add to a content, as it is published with it: `offers`, the firm offers that rest on a consumer
-    report, and `rules`, those for these offers, by key; empty where no offer does. `scored`: the champion reads one."""
-    offers = sorted(_prescreened(content, scored=scored))
+    report, and `rules`, those for these offers, by key; empty where no offer does."""
+    offers = sorted(_prescreened(content))
     return {"offers": offers, "rules": dict(_rules(content))} if offers else {}
 
 
@@ -39,15 +39,14 @@ def firm(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {key: one for key, one in content.get("offer", {}).items() if one.get("legal_basis") == FIRM_OFFER}
 
 
-def _prescreened(content: Mapping[str, Any], *, scored: bool) -> Iterator[str]:
-    """The firm offers for which a rule, a boost, the bandit's context or the champion reads a consumer report."""
+def _prescreened(content: Mapping[str, Any]) -> Iterator[str]:
+    """The firm offers for which a rule or a boost reads a consumer report. What ranks alone, the model and the bandit's
+    context, chooses among people who are on the list already: it is not counted."""
     offers = firm(content)
     if not offers:
         return
     reading = [one for kind in ("rule", "boost") for one in content.get(kind, {}).values() if reads_report(one["when"])]
     read_for = {("all", "") if one["scope"] == "all" else (one["scope"], one["target"]) for one in reading}
-    if scored or any(reads_report(one.get("context")) for one in content.get("ranking", {}).values()):
-        read_for.add(("all", ""))
     for key, offer in offers.items():
         if read_for & {("all", ""), ("product", offer["product"]), ("offer", key)}:
             yield key

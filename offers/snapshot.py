@@ -69,11 +69,11 @@ def apply(content: Content, items: Iterable[Item]) -> Content:
     return under_law(result if result["pack"] else {kind: items for kind, items in result.items() if kind != "pack"})
 
 
-def under_law(content: Content, *, scored: bool = False) -> Content:
+def under_law(content: Content) -> Content:
     """The content with what the packs add to it today (`law`, see offers/prescreening.py), in place of what they added
     before. It is published and hashed with the rest, so that no later law moves a decision of the past."""
     approved = {kind: items for kind, items in content.items() if kind != LAW}
-    law = prescreening.law(approved, scored=scored)
+    law = prescreening.law(approved)
     return approved | {LAW: law} if law else approved
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from decisioning import runtime
 from decisioning.propensity.encoding import Column, Encoder
 from fairness import model_inputs
 from offers import packs, snapshot
@@ -104,19 +102,15 @@ def test_there_is_a_flag_of_age_and_it_splits_far_below_62() -> None:
     assert [flag.name for flag in FLAGS] == ["is_21_or_over"]
 
 
-@pytest.mark.parametrize(("reads", "prescreened"), [("credit_score", True), ("balance", False)])
-def test_firm_offers_that_a_model_ranks_on_a_report_are_prescreened(
-    monkeypatch: pytest.MonkeyPatch, reads: str, prescreened: bool
-) -> None:
-    """T-LEG-07c: the law's rule has no way round through the model."""
-    champion = SimpleNamespace(encoder=Encoder([Column(reads, "customer", "number", reads)]))
-    monkeypatch.setattr(runtime, "model", lambda sha256: champion)
+def test_a_live_release_without_what_the_packs_ask_for_now_is_told() -> None:
+    """T-LEG-07c: of a release from before the law was published with it."""
     content = catalogue.content(offers=1)
     content["offer"]["offer-0"]["legal_basis"] = "firm_offer"
-    content["model"]["m"] = {"title": "M", "sha256": "0" * 64}
-    published = model_inputs.under_law(content)
+    score = {"all": [{"attribute": "credit_score", "op": ">=", "value": 600}]}
+    content["boost"]["push"] = {"title": "P", "scope": "offer", "target": "offer-0", "when": score, "factor": 1.1}
+    published = snapshot.under_law(content)
     release = snapshot.read(1, published)
-    assert release.prescreened == ({"offer-0"} if prescreened else set())
+    assert release.prescreened == {"offer-0"}
     said = [fault.path for fault in model_inputs.standing(content, release, TODAY) if fault.code == "outdated"]
-    assert said == (["/law/firm_offers"] if prescreened else [])  # of a release without it
+    assert said == ["/law/firm_offers"]
     assert not [fault for fault in model_inputs.standing(published, release, TODAY) if fault.code == "outdated"]

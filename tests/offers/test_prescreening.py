@@ -84,18 +84,11 @@ def test_what_a_rule_on_a_report_covers_is_prescreened_and_an_invitation_never_i
     assert (STRICT in release.rules) == bool(found)
 
 
-def test_a_boost_and_the_bandits_context_rest_on_a_report_too() -> None:
+def test_a_boost_rests_on_a_report_too_and_what_ranks_alone_does_not() -> None:
     made = content(target="offer-2")
     made["boost"]["push"] = {"title": "P", "scope": "offer", "target": "offer-1", "when": SCORE, "factor": 1.1}
-    assert catalogue.release(snapshot.under_law(made)).prescreened == {"offer-1"}
     made["ranking"]["default"]["context"] = [{"attribute": "credit_score", "scale": 100.0}]
-    assert catalogue.release(snapshot.under_law(made)).prescreened == {"offer-0", "offer-1"}
-
-
-def test_a_champion_that_reads_a_report_prescreens_every_firm_offer() -> None:
-    release = catalogue.release(snapshot.under_law(content(target="offer-2"), scored=True))
-    assert release.prescreened == {"offer-0", "offer-1"}
-    assert STRICT in release.rules
+    assert catalogue.release(snapshot.under_law(made)).prescreened == {"offer-1"}
 
 
 def test_a_release_from_before_the_law_was_published_with_it_replays_as_it_was_decided() -> None:
