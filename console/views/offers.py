@@ -184,7 +184,11 @@ def chosen(request: SignedInRequest) -> HttpResponse:
     roles.require(request.user, "propose:arm")
     paused = "pause" in request.POST
     found = Offer.objects.filter(key__in=keys[:MOST_CHOSEN], live=True)
-    change = _pause(request, list(found), paused) if keys else None
+    try:
+        change = _pause(request, list(found), paused) if keys else None
+    except InvalidContent as refused:
+        messages.error(request, f"Nothing was proposed: {refused}.")
+        return redirect("offers")
     if change is None:
         nothing = "No arm of these is " + ("running." if paused else "paused.")
         messages.error(request, nothing if keys else "Tick the offers first.")
@@ -193,26 +197,23 @@ def chosen(request: SignedInRequest) -> HttpResponse:
 
 
 def _pause(request: SignedInRequest, found: list[Offer], paused: bool) -> ChangeRequest | None:
-    """One change of all arms that it concerns; None where there is none. A paused arm keeps what it has learned."""
+    """One change of all arms that it concerns; None where there is none. A paused arm keeps what it has learned. Raises
+    InvalidContent."""
     keys = [offer.key for offer in found]
     arms = [arm for arm in Arm.objects.filter(offer__in=keys, live=True) if _is_paused(arm) != paused]
     if not arms:
         return None
     concerned = [offer for offer in found if offer.key in {arm.offer for arm in arms}]
     what = concerned[0].title if len(concerned) == 1 else f"{len(concerned)} offers"
-    try:
-        return propose(
-            kind="arm",
-            key=concerned[0].key if len(concerned) == 1 else "several-offers",
-            title=f"{'Pause' if paused else 'Resume'} {what}",
-            rationale=", ".join(offer.title for offer in concerned),
-            items=[Item("arm", arm.key, {**arm.content, "paused": paused}) for arm in arms],
-            author=request.user,
-            now=timezone.now(),
-        )
-    except InvalidContent as refused:
-        messages.error(request, str(refused))
-        return None
+    return propose(
+        kind="arm",
+        key=concerned[0].key if len(concerned) == 1 else "several-offers",
+        title=f"{'Pause' if paused else 'Resume'} {what}",
+        rationale=", ".join(offer.title for offer in concerned),
+        items=[Item("arm", arm.key, {**arm.content, "paused": paused}) for arm in arms],
+        author=request.user,
+        now=timezone.now(),
+    )
 
 
 @allowed("see:offers")

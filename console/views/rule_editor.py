@@ -136,7 +136,8 @@ def _written(
     tree = condition_form.as_group(condition_form.read(request.POST))
     tree = condition_form.edited(tree, pressed)
     tests = _edited_tests(tests_of(request.POST), tree, pressed)
-    form = kind.form(request.POST) if "submit" in request.POST else kind.form(initial=request.POST.dict())
+    sent = "submit" in request.POST or "retire" in request.POST
+    form = kind.form(request.POST) if sent else kind.form(initial=request.POST.dict())
     return Writing(kind, live, draft, tree, tests, form)
 
 
@@ -159,14 +160,12 @@ def _edited_tests(tests: list[dict[str, Any]], tree: Tree, pressed: str) -> list
 
 def _settled(request: SignedInRequest, writing: Writing) -> ChangeRequest | None:
     """The proposal, where a button asked for one and nothing is in its way."""
+    change = None
     if "retire" in request.POST and writing.live:
-        change = _retire(request, writing.kind, writing.live)
+        change = _retire(request, writing, writing.live)
     elif "submit" in request.POST:
-        found = _propose(request, writing)
-        if found is None:
-            return None
-        change = found
-    else:
+        change = _propose(request, writing)
+    if change is None:
         return None
     if change.status == ChangeRequest.Status.DRAFT:
         messages.success(request, "Saved. Submit it when it is ready.")
@@ -231,16 +230,18 @@ def _changed_clause(before: Mapping[str, Any], content: Mapping[str, Any]) -> st
     return f"{moved[0].old_text} becomes {moved[0].new_text}" if len(moved) == 1 else ""
 
 
-def _retire(request: SignedInRequest, kind: Kind, live: CatalogueItem) -> ChangeRequest:
-    return propose(
-        kind=kind.use,
-        key=live.key,
-        title=f"Retire {live.title}",
-        rationale=request.POST.get("rationale", ""),
-        items=[Item(kind.use, live.key, None)],
-        author=request.user,
-        now=timezone.now(),
-    )
+def _retire(request: SignedInRequest, writing: Writing, live: CatalogueItem) -> ChangeRequest | None:
+    """The proposal to retire it; None where the catalogue refuses, as where a list of firm offers rests on it."""
+    kind, form = writing.kind.use, writing.form
+    try:
+        return propose(
+            kind=kind, key=live.key, title=f"Retire {live.title}", items=[Item(kind, live.key, None)],
+            rationale=request.POST.get("rationale", ""), author=request.user, now=timezone.now(),
+        )  # fmt: skip
+    except InvalidContent as refused:
+        form.full_clean()
+        show_faults(form, refused)
+        return None
 
 
 def _context(request: SignedInRequest, writing: Writing, pressed: str) -> dict[str, Any]:

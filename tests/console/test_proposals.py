@@ -7,8 +7,9 @@ import re
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from offers import roles
+from offers import firm_offers, roles
 from offers.models import ChangeRequest, EligibilityRule
 from tests import living_bank
 from tests.living_bank import LivingBank
@@ -98,6 +99,17 @@ def test_retiring_a_rule_is_a_proposal_too(bank: LivingBank) -> None:
     change = ChangeRequest.objects.get(key="low-debt")
     assert (change.status, change.items[0]["content"]) == ("submitted", None)
     assert EligibilityRule.objects.get(key="low-debt").live
+
+
+def test_a_rule_that_a_list_of_firm_offers_rests_on_is_not_retired_and_the_editor_says_why(bank: LivingBank) -> None:
+    firm_offers.pull("travel-plus", "Spring mailing", by=bank.people[roles.COMPLIANCE], now=timezone.now())
+    answer = signed_in(bank, roles.RISK_APPROVER).post(
+        reverse("rule_edit", args=["score-670"]), {**CLAUSE, "retire": "1"}
+    )
+    assert (answer.status_code, ChangeRequest.objects.filter(status="submitted", title__startswith="Retire").count()) == (
+        200, 0,
+    )  # fmt: skip
+    assert "travel-plus was offered firmly to a list" in answer.context["form"].non_field_errors()[0]
 
 
 def _without_tokens(html: str) -> str:

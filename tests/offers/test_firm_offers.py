@@ -198,6 +198,7 @@ def test_a_list_waits_for_what_is_being_published(officer: User) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1700885349 AND granted"
+                " AND pid = pg_backend_pid()"
             )
             assert cursor.fetchone() == (1,)
 
