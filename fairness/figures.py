@@ -125,8 +125,9 @@ def _bars(
     }
 
 
-def trend(chart: Chart) -> dict[str, Any]:
-    """Impact ratios by month with their moving average and its control limits; the axis reads as ratios."""
+def trend(chart: Chart, fails: float) -> dict[str, Any]:
+    """Impact ratios by month with their moving average and its control limits; lines at 1 and at the ratio that fails.
+    The axis reads as ratios."""
     months = [f"{one.month:%b %Y}" for one in chart.points]
 
     def line(name: str, values: Sequence[float], mode: str, dash: str) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def trend(chart: Chart) -> dict[str, Any]:
             "xaxis": {"type": "category"},
             "yaxis": _log_axis([*values, *limits]),
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-            "shapes": [_level(log(DEFAULT.fail_ratio)), _level(0.0)],
+            "shapes": [_level(log(fails)), _level(0.0)],
         },
     }
 

@@ -70,7 +70,7 @@ def _context(month: date, stage: str, key: str, attribute: str, group: str) -> d
         "waterfall": found,
         "waterfall_figure": figures.waterfall(found["found"]) if found else None,
         "trend": chart,
-        "trend_figure": figures.trend(chart) if chart else None,
+        "trend_figure": figures.trend(chart, bands.fail_ratio) if chart else None,
         "cuts": reading.cuts_of(month, stage, key, chosen, bands) if chosen else None,
         "scored": scored,
         "scored_figure": figures.deciles(scored["deciles"], bands.fail_ratio) if scored else None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from math import log
 from typing import Any
 
 import plotly.graph_objects
@@ -10,6 +12,7 @@ import pytest
 
 from fairness import figures
 from fairness.counts import GroupCounts
+from fairness.cube import drift
 from fairness.thresholds import compare_all
 
 
@@ -42,6 +45,16 @@ def test_a_figure_is_valid_and_shows_each_ratio_in_its_interval() -> None:
     assert shown[("too little data", "Rural to Metro")] == pytest.approx(expected["Rural"])
     assert len(shown) == 3  # no ratio, no mark
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [0.8, 1.0]
+
+
+def test_the_line_of_a_trend_is_where_the_packs_of_the_month_say_that_a_ratio_fails() -> None:
+    months = [date(2026, month, 1) for month in (1, 2, 3)]
+    groups = GroupCounts("a", 900, 300), GroupCounts("b", 900, 400)
+    chart = drift.chart([drift.Point(month, *groups, None) for month in months])
+    assert chart
+    figure = figures.trend(chart, 0.75)
+    plotly.graph_objects.Figure(figure)
+    assert [shape["y0"] for shape in figure["layout"]["shapes"]] == [log(0.75), 0.0]
 
 
 def test_a_verdict_keeps_its_place_so_that_its_colour_does_not_change() -> None:
