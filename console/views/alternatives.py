@@ -24,7 +24,8 @@ from decisioning.models import Job, ModelVersion
 from decisioning.propensity.dataset import NothingLogged
 from decisioning.runtime import NoRelease
 from fairness import tasks
-from fairness.alternatives import figure, memo, performance, protocol, record, report
+from fairness.alternatives import figure, memo, pdf, performance, protocol, record, report
+from fairness.alternatives.search import floor
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature
 from fairness.thresholds import Verdict
 from offers import packs, roles
@@ -195,20 +196,16 @@ def _found(search: Search, found: SearchRun, picked: str) -> dict[str, Any]:
         "groups": groups,
         "metric": search.protocol["metric"],
         "answer": _answer(candidates),
-        "figure": figure.front(candidates, search.protocol["metric"], _floor(search, today), pack.bands.fail_ratio),
+        "figure": figure.front(
+            candidates, search.protocol["metric"], floor(today.performance, search.protocol), pack.bands.fail_ratio
+        ),
         "one": one,
         "one_made": report.made(one),
         "memo": made,
+        "disappointments": memo.disappointments(made) if made else [],
         "memo_form": _memo_form(rows),
         "refused": [row for row in candidates if row.refused],
     }
-
-
-def _floor(search: Search, today: Candidate) -> float | None:
-    if today.performance is None:
-        return None
-    lost = search.protocol["tolerance"] * (1.0 if search.protocol["metric"] == "auc" else abs(today.performance))
-    return float(today.performance - lost)
 
 
 def _row(one: Candidate, groups: Sequence[tuple[str, str]], metric: str) -> dict[str, Any]:
@@ -318,7 +315,7 @@ def table(request: SignedInRequest, pk: int) -> HttpResponse:
 @allowed("see:fairness")
 def paper(request: SignedInRequest, pk: int) -> HttpResponse:
     search = get_object_or_404(Search.objects.select_related("author", "run"), pk=pk, run__isnull=False)
-    return _file(report.pdf(search, timezone.now()), "application/pdf", f"search-{pk}.pdf")
+    return _file(pdf.paper(search, timezone.now()), "application/pdf", f"search-{pk}.pdf")
 
 
 def _file(content: bytes, kind: str, name: str) -> HttpResponse:

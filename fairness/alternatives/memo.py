@@ -13,6 +13,7 @@ from django.db import transaction
 from decisioning.models import ModelVersion
 from decisioning.propensity.scoring import PropensityModel
 from fairness.alternatives import rule_thresholds
+from fairness.alternatives.search import within
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature, SearchWaiver
 from offers import audit, catalog, roles, snapshot
 from offers.catalog import Item
@@ -84,6 +85,22 @@ def _figures(today: Candidate, candidate: Candidate | None) -> dict[str, Any]:
     if candidate is not None:
         shown |= {"candidate": candidate.figures.get("holdout"), "swap": candidate.figures.get("swap")}
     return shown
+
+
+def disappointments(memo: DecisionMemo) -> list[str]:
+    """What the holdout, opened by the decision, says against an adopted candidate, for whoever signs; a sentence each.
+    Empty for a rule, which has no holdout."""
+    before, held, metric = memo.figures.get("today"), memo.figures.get("candidate"), memo.run.search.protocol["metric"]
+    if not before or not held:
+        return []
+    said = []
+    today, then = (one[metric][0] if one.get(metric) else None for one in (before, held))
+    if not within(then, today, memo.run.search.protocol):
+        said.append("On the holdout it performs worse than the protocol tolerates.")
+    worst = before["worst_ratio"], held["worst_ratio"]
+    if worst[0] is not None and worst[1] is not None and worst[1] < worst[0]:
+        said.append(f"On the holdout its worst ratio is lower than today's: {worst[1]:.3f}, and {worst[0]:.3f} today.")
+    return said
 
 
 def _challenger(candidate: Candidate, now: datetime) -> str:

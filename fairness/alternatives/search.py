@@ -255,10 +255,15 @@ def _compare_with_today(found: Sequence[Found]) -> None:
 
 def within(performance: float | None, today: float | None, protocol: Mapping[str, Any]) -> bool:
     """Whether a performance is good enough by the protocol's tolerance: points of AUC, or a share of the value."""
-    if performance is None or today is None:
-        return False
-    lost = protocol["tolerance"] * (1.0 if protocol["metric"] == "auc" else abs(today))
-    return bool(performance >= today - lost)
+    least = floor(today, protocol)
+    return performance is not None and least is not None and performance >= least
+
+
+def floor(today: float | None, protocol: Mapping[str, Any]) -> float | None:
+    """The least performance that is good enough beside what is in use; None where that was not measured."""
+    if today is None:
+        return None
+    return float(today - protocol["tolerance"] * (1.0 if protocol["metric"] == "auc" else abs(today)))
 
 
 def _store(search: Search, found: Sequence[Found], facts: Mapping[str, Any], now: datetime) -> SearchRun:

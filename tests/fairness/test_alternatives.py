@@ -16,7 +16,7 @@ from django.db import DatabaseError, connections, transaction
 
 from decisioning import runtime
 from decisioning.models import FeatureRow, LoggedDecision, ModelVersion
-from fairness.alternatives import candidates, measuring, memo, protocol, record, search
+from fairness.alternatives import candidates, measuring, memo, pdf, protocol, record, search
 from fairness.alternatives.protocol import InvalidProtocol, Settings
 from fairness.models import (
     Candidate,
@@ -291,6 +291,42 @@ def test_an_adopted_candidate_is_a_challenger_whose_record_stands_once_it_is_sig
     assert "requires one" in record.missing(model.name, jersey, old)
     with pytest.raises(memo.NothingToSign, match="cannot be waived"):
         memo.waive(model.name, "Because.", jersey, person=officer, now=old)
+
+
+def test_what_the_holdout_says_against_an_adopted_candidate_is_said_to_who_signs(author: User) -> None:
+    run = search.run(frozen(author), LATER)
+    made = memo.decide(run, chosen(run), "Closer to parity.", author=author, now=LATER)
+
+    def told(auc: float, ratio: float | None) -> list[str]:
+        made.figures = {
+            "today": {"auc": [0.8, 0.7, 0.9], "worst_ratio": 0.7},
+            "candidate": {"auc": [auc, 0.5, 0.9], "worst_ratio": ratio},
+        }
+        return memo.disappointments(made)
+
+    assert told(0.75, 0.7) == told(0.8, None) == []  # at the tolerance of 0.05, and as it is today
+    assert [line.partition(" it")[0] for line in told(0.74, 0.7)] == ["On the holdout"]
+    assert told(0.8, 0.65) == ["On the holdout its worst ratio is lower than today's: 0.650, and 0.700 today."]
+    assert len(told(0.6, 0.6)) == 2
+
+
+def test_the_paper_draws_each_group_and_puts_its_ratios_beside_those_of_today(author: User) -> None:
+    """R-LDA-2: the chart by group, the table of those that no other beats."""
+    run = search.run(frozen(author), LATER)
+    found = list(run.candidates.all())
+    drawn = list(pdf.fronts(found, run.search.protocol, 0.8))
+    heads, *rows = pdf.by_group(found)
+    compared = found[0].figures["comparisons"]
+    assert len(drawn) == len([row for row in compared if row["ratio"] is not None])
+    assert heads[:2] == ["Group, beside", "In use"]
+    assert {int(head.removeprefix("No. ")) for head in heads[2:]} <= {one.number for one in found if one.pareto}
+    assert not {int(head.removeprefix("No. ")) for head in heads[2:]} & {
+        one.number for one in found if one.uses_group_at_decision
+    }
+    assert [row[1].partition(" ")[0] for row in rows] == [f"{row['ratio']:.3f}" for row in compared]
+    assert pdf.paper(run.search, LATER).startswith(b"%PDF")
+    refused = Candidate(number=0, generator="in use today", figures={}, performance=None)
+    assert not list(pdf.fronts([refused], run.search.protocol, 0.8))
 
 
 def test_keeping_what_is_in_use_is_on_record_for_it(author: User, officer: User) -> None:
