@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -18,11 +18,17 @@ from console.compliance.pack_forms import PackForm
 from console.compliance.pack_place import PlaceForm
 from console.proposing import propose_from, submitted
 from console.views.rules import open_changes
+from fairness import coverage
 from offers import packs, roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest
 from offers.types import Pack
 
+_MADE_ON: Final = {
+    coverage.AUDIT: "fairness", coverage.SCORES: "fairness", coverage.SCAN: "fairness_beyond",
+    coverage.NEIGHBOURS: "individuals", coverage.EXPOSURE: "exposure",
+}  # fmt: skip
+"""The page of each run's figures."""
 _STATES = ("stale", "in force", "to come", "ended", "not approved")  # the order of the list
 
 
@@ -50,8 +56,21 @@ def index(request: SignedInRequest) -> HttpResponse:
             "form": form,
             "asked": asked,
             "may_propose": roles.may(request.user, "propose:pack"),
+            **_figures(content),
         },
     )
+
+
+def _figures(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What the packs of the newest audited month ask to be reported, and when it was made."""
+    month, rows = coverage.asked(content, timezone.localdate())
+    return {
+        "figures": [
+            {"row": row, "label": pack_words.METRICS[row.metric], "href": _MADE_ON[row.made_by]} for row in rows
+        ],
+        "figures_month": month,
+        "owed": sum(row.owed for row in rows),
+    }
 
 
 def _live() -> snapshot.Content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from console.compliance import pack_forms, pack_words
 from console.compliance.pack_forms import PackForm
 from fairness import evidence, thresholds
+from fairness.models import MonthFigure
 from offers import packs, roles, snapshot
 from offers.catalog import Item, faults_of
 from offers.models import ChangeRequest
@@ -141,3 +143,12 @@ def test_what_is_shipped_and_not_approved_can_be_proposed_as_it_is(bank: LivingB
 def test_the_strict_default_is_nobodys_to_change(bank: LivingBank) -> None:
     assert signed_in(bank).get(reverse("pack_edit", args=[packs.STRICT])).status_code == 404
     assert reverse("pack_edit", args=[packs.STRICT]) not in page(signed_in(bank), "pack", packs.STRICT)
+
+
+def test_the_list_says_which_figures_the_packs_ask_for_and_which_were_not_made(bank: LivingBank) -> None:
+    html = page(signed_in(bank, roles.AUDITOR), "packs")
+    assert "1 not made yet" in html
+    assert re.search(r'Consistency</a></th><td data-label="Made">(?!<span)', html)
+    assert re.search(r'Exposure</a></th><td data-label="Made"><span class="chip warn">', html)  # too few in any group
+    MonthFigure.objects.filter(kind=MonthFigure.Kind.SCORES).delete()
+    assert "10 not made yet" in page(signed_in(bank, roles.AUDITOR), "packs")

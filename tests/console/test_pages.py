@@ -64,7 +64,7 @@ PAGES: tuple[tuple[str, tuple[Any, ...], str | None, int], ...] = (
     ("stops", (), "see:stops", 13),
     ("fairness", (), "see:fairness", 12),
     ("fairness_beyond", (), "see:fairness", 13),
-    ("packs", (), "see:fairness", 7),
+    ("packs", (), "see:fairness", 12),
     ("pack", ("us-new-jersey",), "see:fairness", 8),
     ("pack_new", (), "propose:pack", 6),
     ("pack_edit", ("us-new-jersey",), "propose:pack", 7),
