@@ -16,6 +16,7 @@ from fairness.models import Cause, FairnessAudit, IndividualCheck, MonthFigure
 from fairness.scores.record import looked_at
 from offers import packs
 from offers.pack_schema import METRICS
+from offers.types import Pack
 
 AUDIT, SCORES, SCAN, NEIGHBOURS, EXPOSURE = "audit", "scores", "scan", "neighbours", "exposure"
 MADE_BY: Final[Mapping[str, str]] = {
@@ -43,18 +44,22 @@ class Asked:
         return bool(self.packs) and self.made_at is None
 
 
-def asked(source: packs.Source, today: date) -> tuple[date | None, list[Asked]]:
-    """The newest month with an audit of record, and every metric in its order, as the packs that were in force at its
-    end ask for it; before the first audit None, and the packs of today."""
+def asked(source: packs.Source, today: date) -> tuple[date | None, tuple[Pack, ...], list[Asked]]:
+    """The newest month with an audit of record, the packs that were in force at its end, and every metric in its order,
+    as they ask for it; before the first audit None, and the packs of today."""
     audits = FairnessAudit.objects.filter(source=SOURCE).order_by("-period_from", "-computed_at")
     start, audited = audits.values_list("period_from", "computed_at").first() or (None, None)
     month = start.date() if start else None
     made = {AUDIT: audited, **dict(_made(month))}
     in_force = packs.in_force(source, lines.last_day(month) if month else today)
-    return month, [
-        Asked(metric, tuple(pack.title for pack in in_force if metric in pack.metrics), run, made.get(run))
-        for metric, run in ((metric, MADE_BY[metric]) for metric in METRICS)
-    ]
+    return (
+        month,
+        in_force,
+        [
+            Asked(metric, tuple(pack.title for pack in in_force if metric in pack.metrics), run, made.get(run))
+            for metric, run in ((metric, MADE_BY[metric]) for metric in METRICS)
+        ],
+    )
 
 
 def _made(month: date | None) -> Iterator[tuple[str, datetime | None]]:

@@ -63,12 +63,14 @@ def index(request: SignedInRequest) -> HttpResponse:
 
 def _figures(content: Mapping[str, Any]) -> dict[str, Any]:
     """What the packs of the newest audited month ask to be reported, and when it was made."""
-    month, rows = coverage.asked(content, timezone.localdate())
+    month, asking, rows = coverage.asked(content, timezone.localdate())
+    rows.sort(key=lambda row: not row.owed)
     return {
         "figures": [
             {"row": row, "label": pack_words.METRICS[row.metric], "href": _MADE_ON[row.made_by]} for row in rows
         ],
         "figures_month": month,
+        "packs_asking": len(asking),
         "owed": sum(row.owed for row in rows),
     }
 

@@ -28,7 +28,7 @@ def approved(*asking: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_before_any_audit_everything_that_is_asked_for_is_owed() -> None:
-    month, found = coverage.asked({}, TODAY)
+    month, _, found = coverage.asked({}, TODAY)
     assert month is None
     assert [one.metric for one in found] == list(METRICS)
     assert all(one.owed and one.packs == (packs.strict_default().title,) for one in found)
@@ -36,11 +36,11 @@ def test_before_any_audit_everything_that_is_asked_for_is_owed() -> None:
 
 def test_what_no_pack_asks_for_is_not_owed() -> None:
     short = {"title": "Short", "metrics": ["M1", "M7"]}
-    found = {one.metric: one for one in coverage.asked(approved(short), TODAY)[1]}
+    found = {one.metric: one for one in coverage.asked(approved(short), TODAY)[2]}
     assert {metric for metric, one in found.items() if one.owed} == {"M1", "M7"}
     assert found["M2"].packs == ()
     found = {
-        one.metric: one for one in coverage.asked(approved(short, {"title": "Long", "metrics": ["M1", "M2"]}), TODAY)[1]
+        one.metric: one for one in coverage.asked(approved(short, {"title": "Long", "metrics": ["M1", "M2"]}), TODAY)[2]
     }
     assert (found["M1"].packs, found["M2"].packs) == (("Short", "Long"), ("Long",))
 
@@ -49,7 +49,7 @@ def test_each_run_settles_its_own_figures_and_no_others() -> None:
     living_bank.make(customers=20, decisions=3)
 
     def owed() -> set[str]:
-        month, found = coverage.asked({}, TODAY)
+        month, _, found = coverage.asked({}, TODAY)
         assert month is not None
         return {one.metric for one in found if one.owed}
 
