@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 
 from console.access import SignedInRequest
 from console.forms import ProposalForm
+from decisioning.propensity.scoring import UnreadableModel
 from fairness import tasks
 from fairness.evidence import candidate_content
 from fairness.model_inputs import require_lawful
@@ -40,7 +41,10 @@ def propose(
             kind=kind, key=key, title=title, rationale=rationale, items=items, author=author, now=now
         )
         content = candidate_content(change)
-        require_lawful(change, purposes.checked(0, content), now.date())
+        try:
+            require_lawful(change, purposes.checked(0, content), now.date())
+        except UnreadableModel as fault:
+            raise InvalidContent([Fault("/model", "unreadable", str(fault))]) from fault
         firm_offers.require_kept(content, now)
         approvals.submit(change.pk, author=author, now=now)
         transaction.on_commit(lambda: ask_for_evidence(change.pk))

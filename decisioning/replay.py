@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -16,6 +16,9 @@ from decisioning.decide import decide
 from decisioning.models import Decision as DecisionRow
 from decisioning.plan import Plan, complete
 from decisioning.types import Decision
+
+_BROKEN: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, runtime.NoRelease)
+"""What reading something that was altered may end in; a database that does not answer is none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ def replay(row: DecisionRow, posterior: Posterior | None = None) -> Replay:
     """Replay one decision. `posterior`, if given, is the one at the row's position. Raises NoRelease."""
     decision, _ = again(row, posterior)
     recorded, result = bytes(row.result), records.result_to_bytes(decision)
-    intact = records.digest(bytes(row.inputs), recorded) == bytes(row.digest)
+    intact = _intact(row)
     return Replay(
         row.id,
         result == recorded and intact,
@@ -53,11 +56,20 @@ def again(row: DecisionRow, posterior: Posterior | None = None) -> tuple[Decisio
 
 
 def replay_all(rows: Iterable[DecisionRow]) -> Iterator[Replay]:
-    """Replay many, in order of their posterior, so that the reward log is folded once."""
+    """Replay many, in order of their posterior, so that the reward log is folded once. One that cannot even be decided
+    again, because its record or its release is no longer what it was, does not replay; it ends none of the others."""
     posterior: Posterior | None = None
     for row in sorted(rows, key=lambda row: row.posterior):
         posterior = reward_log.advance(posterior, row.posterior)
-        yield replay(row, posterior)
+        try:
+            yield replay(row, posterior)
+        except _BROKEN as fault:
+            why = f"{type(fault).__name__}: {fault}"
+            yield Replay(row.id, False, _intact(row), (("", "decided once", why),), platform.machine())
+
+
+def _intact(row: DecisionRow) -> bool:
+    return records.digest(bytes(row.inputs), bytes(row.result)) == bytes(row.digest)
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

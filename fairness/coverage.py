@@ -12,16 +12,24 @@ from django.db.models import Max
 
 from fairness.cube import lines
 from fairness.cube.record import SOURCE
-from fairness.models import Cause, FairnessAudit, IndividualCheck, MonthFigure
+from fairness.cube.rollup import ANY
+from fairness.models import Cause, CubeComparison, FairnessAudit, IndividualCheck, MonthFigure
+from fairness.scores import comparison
 from fairness.scores.record import looked_at
 from offers import packs
 from offers.pack_schema import METRICS
 from offers.types import Pack
 
 AUDIT, SCORES, SCAN, NEIGHBOURS, EXPOSURE = "audit", "scores", "scan", "neighbours", "exposure"
+_DECILES: Final = "deciles"
+_FIGURES: Final[Mapping[str, str]] = {
+    "M3": comparison.OPPORTUNITY, "M4": comparison.ODDS, "M5": comparison.ODDS, "M6": comparison.ODDS,
+    "M8": comparison.SCORE, "M9": comparison.EFFECT, "M11": _DECILES, "M13": comparison.RESIDUAL,
+    "M15": comparison.CALIBRATION,
+}  # fmt: skip
+"""Where a metric of the scores stands in what a night keeps of them."""
 MADE_BY: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("M1", "M2", "M10", "M12", "M14", "M16"), AUDIT),
-    **dict.fromkeys(("M3", "M4", "M5", "M6", "M8", "M9", "M11", "M13", "M15"), SCORES),
+    **dict.fromkeys(("M1", "M2", "M10", "M12", "M14", "M16"), AUDIT), **dict.fromkeys(_FIGURES, SCORES),
     "M7": NEIGHBOURS, "M17": SCAN, "M18": EXPOSURE,
 }  # fmt: skip
 """Which run makes each metric: the audit of record over a month's counts, the night's scores and outcomes of a month,
@@ -47,27 +55,34 @@ class Asked:
 def asked(source: packs.Source, today: date) -> tuple[date | None, tuple[Pack, ...], list[Asked]]:
     """The newest month with an audit of record, the packs that were in force at its end, and every metric in its order,
     as they ask for it; before the first audit None, and the packs of today."""
-    audits = FairnessAudit.objects.filter(source=SOURCE).order_by("-period_from", "-computed_at")
-    start, audited = audits.values_list("period_from", "computed_at").first() or (None, None)
+    start = FairnessAudit.objects.filter(source=SOURCE).aggregate(at=Max("period_from"))["at"]
     month = start.date() if start else None
-    made = {AUDIT: audited, **dict(_made(month))}
+    made = dict(_made(month))
     in_force = packs.in_force(source, lines.last_day(month) if month else today)
-    return (
-        month,
-        in_force,
-        [
-            Asked(metric, tuple(pack.title for pack in in_force if metric in pack.metrics), run, made.get(run))
-            for metric, run in ((metric, MADE_BY[metric]) for metric in METRICS)
-        ],
-    )
+    return month, in_force, [
+        Asked(metric, tuple(pack.title for pack in in_force if metric in pack.metrics), MADE_BY[metric],
+              made.get(metric))
+        for metric in METRICS
+    ]  # fmt: skip
 
 
 def _made(month: date | None) -> Iterator[tuple[str, datetime | None]]:
     checks = IndividualCheck.objects.filter(kind=IndividualCheck.Kind.NEIGHBOURS)
-    yield NEIGHBOURS, checks.aggregate(at=Max("computed_at"))["at"]
+    yield "M7", checks.aggregate(at=Max("computed_at"))["at"]
     audience = Cause.objects.filter(kind=Cause.Kind.AUDIENCE)
-    yield EXPOSURE, audience.aggregate(at=Max("computed_at"))["at"]
+    yield "M18", audience.aggregate(at=Max("computed_at"))["at"]
     if month is not None:
-        figures = MonthFigure.objects.filter(kind=MonthFigure.Kind.SCORES, month=month)
-        yield SCORES, figures.aggregate(at=Max("computed_at"))["at"]
-        yield SCAN, looked_at(month)
+        told = CubeComparison.objects.filter(month=month, ratio__isnull=False)
+        audited = told.values_list("audit__computed_at", flat=True).first()
+        yield from ((metric, audited) for metric, run in MADE_BY.items() if run == AUDIT)
+        yield from _of_scores(month)
+        yield "M17", looked_at(month)
+
+
+def _of_scores(month: date) -> Iterator[tuple[str, datetime]]:
+    """Those of which at least one group could be told something, of any offer."""
+    rows = MonthFigure.objects.filter(kind=MonthFigure.Kind.SCORES, month=month, offer=ANY)
+    for content, at in rows.values_list("content", "computed_at"):
+        told = {one["metric"] for one in content["figures"] if one.get("value") is not None}
+        told |= {_DECILES} if any(one["ratio"] is not None for one in content["deciles"]) else set()
+        yield from ((metric, at) for metric, place in _FIGURES.items() if place in told)

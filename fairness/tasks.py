@@ -191,8 +191,8 @@ def replay_decisions() -> None:
     """A sample of all decisions, decided again."""
     now = timezone.now()
     with (
-        contextlib.suppress(jobs.AlreadyRunning, NoRelease),
-        jobs.running("replay", {}, now) as job,
+        contextlib.suppress(jobs.AlreadyRunning),
+        jobs.running(replays.JOB, {}, now) as job,
     ):
         job.message = f"{replays.nightly(now)} decisions"
 

@@ -187,7 +187,7 @@ def _verdict(pair: Comparison, ratio: float | None, bands: Bands, *, all_keys: b
     group, reference = pair.group, pair.reference
     cells = (group.favourable, group.unfavourable, reference.favourable, reference.unfavourable)
     counted = min(cells) >= bands.smallest_cell
-    if all_keys and (counted or _evident(group, reference, bands)):
+    if all_keys and (counted or evident(group, reference, bands)):
         return Verdict.FAIL
     needed = needed_n(group, reference, bands)
     if needed is None or group.total < needed:
@@ -208,7 +208,7 @@ def _settled(group: GroupCounts, reference: GroupCounts, bands: Bands) -> bool:
     return low / high >= bands.watch_ratio
 
 
-def _evident(group: GroupCounts, reference: GroupCounts, bands: Bands) -> bool:
+def evident(group: GroupCounts, reference: GroupCounts, bands: Bands) -> bool:
     """Whether the whole interval lies below the failing line.
 
     Without this the smallest cell would hide the worst case: a rule that shuts a group out leaves it fewer than ten

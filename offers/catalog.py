@@ -19,7 +19,8 @@ from offers.types import CHANNELS
 _KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}\Z"}
 _ARM_KEY = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9-]{0,58}/[a-z0-9][a-z0-9-]{0,58}\Z"}
 _WORDS = {"type": "string", "minLength": 1, "maxLength": 600}
-_TITLE = {"type": "string", "minLength": 1, "maxLength": 200}
+_LONGEST = 200  # characters of a title
+_TITLE = {"type": "string", "minLength": 1, "maxLength": _LONGEST}
 _DATE_TIME = {
     "type": ["string", "null"],
     "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$",
@@ -301,7 +302,8 @@ def requirement(content: Mapping[str, Any]) -> Condition:
 def draft(
     *, kind: str, key: str, title: str, items: Sequence[Item], author: User, now: datetime, rationale: str = ""
 ) -> ChangeRequest:
-    """A new change request in draft. Raises NotAllowed or InvalidContent; call inside a transaction."""
+    """A new change request in draft; a title that names something long is cut. Raises NotAllowed or InvalidContent;
+    call inside a transaction."""
     require_author(author, kind, items)
     faults = [fault for item in items for fault in faults_of(item)]
     if not items:
@@ -314,8 +316,8 @@ def draft(
         raise InvalidContent(faults)
     content = [item.to_json() for item in items]
     change = ChangeRequest.objects.create(
-        kind=kind, key=key, title=title, rationale=rationale, items=content, content_hash=canonical.digest(content),
-        author=author, created_at=now,
+        kind=kind, key=key, title=title[:_LONGEST], rationale=rationale, items=content,
+        content_hash=canonical.digest(content), author=author, created_at=now,
     )  # fmt: skip
     audit.record(
         actor=author.get_username(), action="change.drafted", subject=f"change {change.pk}",

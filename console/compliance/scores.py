@@ -8,7 +8,8 @@ from datetime import date
 from math import exp
 from typing import Any, Final
 
-from fairness import metrics, small_groups, surname_proxy
+from fairness import metrics, small_groups, surname_proxy, thresholds
+from fairness.counts import GroupCounts
 from fairness.cube import read, subjects
 from fairness.cube.rollup import BOTH
 from fairness.models import MonthFigure
@@ -79,20 +80,28 @@ def counts_of(row: MonthFigure) -> dict[str, Any]:
 def differential(month: date, stage: str, offer: str, attribute: str, bands: Bands) -> list[dict[str, Any]]:
     """M16: how far the rates of any two groups lie apart, under this attribute and together with each other one.
 
-    Groups with fewer than the smallest cell on either side are left out: smoothing would make a gap of nobody.
+    A group with fewer than the smallest cell on either side is left out, since smoothing would make a gap of nobody,
+    and is named in `left_out`; not so where its whole interval lies under the failing line, which no smoothing made.
     """
-    tables: dict[str, list[Any]] = {}
+    tables: dict[str, list[GroupCounts]] = {}
     for cell in read.cells(month=month, stage=stage, offer=offer):
-        fewest = min(cell.favourable, cell.total - cell.favourable)
-        counted = cell.total >= small_groups.smallest(bands) and fewest >= bands.smallest_cell
-        if counted and attribute in (cell.attribute, *cell.attribute.split(BOTH)):
+        if cell.total >= small_groups.smallest(bands) and attribute in (cell.attribute, *cell.attribute.split(BOTH)):
             tables.setdefault(cell.attribute, []).append(cell.counts)
-    found = {name: metrics.smoothed_differential_fairness(groups) for name, groups in tables.items()}
-    return [
-        {"attribute": name, "value": value, "factor": exp(value), "groups": len(tables[name])}
-        for name, value in sorted(found.items(), key=lambda one: (BOTH in one[0], one[0]))
-        if value is not None
-    ]  # fmt: skip
+    found = []
+    for name, groups in sorted(tables.items(), key=lambda one: (BOTH in one[0], one[0])):
+        counted = [group for group in groups if _counts(group, groups, bands)]
+        value = metrics.smoothed_differential_fairness(counted)
+        if value is not None:
+            left_out = [group.group for group in groups if group not in counted]
+            found.append({"attribute": name, "value": value, "factor": exp(value), "left_out": left_out})
+    return found
+
+
+def _counts(group: GroupCounts, groups: Sequence[GroupCounts], bands: Bands) -> bool:
+    if min(group.favourable, group.unfavourable) >= bands.smallest_cell:
+        return True
+    best = max(groups, key=lambda one: one.rate or 0.0)
+    return group is not best and thresholds.evident(group, best, bands)
 
 
 def subgroups(month: date) -> list[dict[str, Any]]:

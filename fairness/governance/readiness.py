@@ -40,8 +40,10 @@ def _unconfirmed(row: ModelRecord) -> list[str]:
 
 def _unproved() -> list[str]:
     """While a decision does not replay, no model takes the place of the one whose decisions those are."""
-    found = replays.open_finding()
-    return [f"finding {found.pk} is open: {found.title}"] if found else []
+    found, failed = replays.open_finding(), replays.failed()
+    if found:
+        return [f"finding {found.pk} is open: {found.title}"]
+    return [f"the last replay of past decisions did not come to its end: {failed}"] if failed else []
 
 
 def _unvalidated(row: ModelRecord, now: datetime) -> list[str]:

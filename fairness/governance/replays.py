@@ -11,11 +11,13 @@ from uuid import UUID
 
 from decisioning import activity
 from decisioning.models import Decision as DecisionRow
+from decisioning.models import Job
 from decisioning.replay import Replay, replay_all
 from fairness import findings
 from fairness.models import Finding
 
 KIND: Final = "replay"  # of finding
+JOB: Final = "replay"
 SAMPLE: Final = 1000  # decisions of a night
 _NAMED: Final = 20  # decisions that a finding names
 _RANDOM_BITS: Final = 76  # of a UUIDv7, below its version: those of one millisecond are drawn among too
@@ -23,7 +25,7 @@ _VERSION: Final = 7 << _RANDOM_BITS
 
 
 def nightly(now: datetime) -> int:
-    """Replay the night's sample and tell of what differs; how many were replayed (R-RPL-2). Raises NoRelease."""
+    """Replay the night's sample and tell of what differs; how many were replayed (R-RPL-2)."""
     rows = _drawn(now)
     differing = [one for one in replay_all(rows) if not one.identical]
     if differing:
@@ -34,6 +36,13 @@ def nightly(now: datetime) -> int:
 def open_finding() -> Finding | None:
     """The finding that keeps every model from going live, if there is one."""
     return Finding.objects.filter(kind=KIND).exclude(status=Finding.Status.CLOSED).first()
+
+
+def failed() -> str:
+    """Why the last night's replay did not come to its end, "" where it did or none ran: what nobody looked at is not
+    proved."""
+    last = Job.objects.filter(kind=JOB).exclude(status=Job.Status.RUNNING).first()
+    return last.message if last is not None and last.status == Job.Status.FAILED else ""
 
 
 def _drawn(now: datetime) -> list[DecisionRow]:

@@ -185,17 +185,41 @@ def _cut(held: Month, place: int) -> float:
 
 def _shown(one: Figure, smallest: int) -> dict[str, Any]:
     """As JSON, without the numbers of a few people; bands of a few are one."""
-    if min(one.people, one.reference_people) < smallest:
+    if min(one.people, one.reference_people, *_denominators(one)) < smallest:
         return {"metric": one.metric, "verdict": Verdict.TOO_LITTLE_DATA.value}
     if "bands" in one.counts:
         one = replace(one, counts={**one.counts, "bands": _merged(one.counts["bands"], smallest)})
     return one.to_json()
 
 
+def _denominators(one: Figure) -> Iterator[float]:
+    """What the shares of the odds are of: takers and others of each side. Their counts would tell what the figure of
+    the takers alone withholds."""
+    if one.metric == comparison.ODDS:
+        for side in (one.counts["group"], one.counts["reference"]):
+            yield side["true_positives"] + side["false_negatives"]
+            yield side["false_positives"] + side["true_negatives"]
+
+
 def _merged(rows: list[list[Any]], smallest: int) -> list[list[Any]]:
-    few = [row for row in rows if min(row[1], row[3]) < smallest]
-    kept = [row for row in rows if row not in few]
-    if not few:
+    """Bands of a few with the smallest of the others, until they are not a few: the whole less the bands that are shown
+    tells nothing of them then."""
+    ordered = sorted(rows, key=_fewest)
+    others = [row for row in ordered if _fewest(row) < smallest]
+    for row in ordered[len(others) :]:
+        if not others or _fewest(_summed(others)) >= smallest:
+            break
+        others.append(row)
+    kept = [row for row in rows if row not in others]
+    if not others:
         return kept
-    others = [sum(row[at] for row in few) for at in range(1, 5)]
-    return [*kept, ["other bands", *others]] if min(others[0], others[2]) >= smallest else kept
+    together = _summed(others)
+    return [*kept, together] if _fewest(together) >= smallest else []
+
+
+def _fewest(row: list[Any]) -> int:
+    return int(min(row[1], row[3]))
+
+
+def _summed(rows: list[list[Any]]) -> list[Any]:
+    return ["other bands", *(sum(row[at] for row in rows) for at in range(1, 5))]

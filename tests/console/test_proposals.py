@@ -9,9 +9,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from decisioning.propensity.scoring import UnreadableModel
 from offers import firm_offers, roles
+from offers.catalog import Item
 from offers.models import ChangeRequest, EligibilityRule
-from tests import living_bank
+from tests import factories, living_bank
 from tests.living_bank import LivingBank
 from tests.offers.test_lawfulness import BASES
 
@@ -109,6 +111,28 @@ def test_a_rule_that_a_list_of_firm_offers_rests_on_is_not_retired_and_the_edito
     assert answer.status_code == 200
     assert not ChangeRequest.objects.filter(status="submitted", title__startswith="Retire").exists()
     assert "travel-plus was offered firmly to a list" in answer.context["form"].non_field_errors()[0]
+
+
+def test_a_long_name_is_cut_in_the_title_of_its_retirement(bank: LivingBank) -> None:
+    live = EligibilityRule.objects.get(key="low-debt")
+    named = {**live.content, "title": "Debt " * 39 + "to it"}
+    factories.approve_content([Item("rule", "low-debt", named)])
+    answer = signed_in(bank, roles.RISK_APPROVER).post(
+        reverse("rule_edit", args=["low-debt"]), {**CLAUSE, "retire": "1"}
+    )
+    assert answer.status_code == 302
+    assert ChangeRequest.objects.get(key="low-debt", status="submitted").title == f"Retire {named['title']}"[:200]
+
+
+def test_a_release_whose_model_cannot_be_read_is_not_proposed_again_and_says_why(
+    bank: LivingBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise UnreadableModel("the model is of another format")
+
+    monkeypatch.setattr("console.proposing.require_lawful", unreadable)
+    answer = signed_in(bank, roles.RISK_APPROVER).post(reverse("rule_new"), {**RULE, **CLAUSE, "submit": "1"})
+    assert "another format" in answer.context["form"].non_field_errors()[0]
 
 
 def _without_tokens(html: str) -> str:

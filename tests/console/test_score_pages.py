@@ -4,13 +4,17 @@ with the counts behind, and nothing of a few people."""
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, ProgrammingError, transaction
 from django.test import Client
 from django.urls import reverse
 
-from fairness.models import MonthFigure
+from console.compliance import scores
+from fairness.cube import lines
+from fairness.cube.stages import STAGES
+from fairness.models import CubeCount, MonthFigure
 from offers import roles
 from tests import factories, living_bank
 
@@ -60,6 +64,29 @@ def test_differential_fairness_and_both_ratios_stand_on_the_drill_down(looked_at
     assert "the ratio of the unfavourable rates of Islands" in page
     assert "Differential fairness: the rates of any two groups lie at most a factor of" in page
     assert "Four fifths allow 1.25" in page
+
+
+def test_differential_fairness_counts_a_group_that_is_shut_out_and_names_what_it_leaves_out(looked_at: Client) -> None:
+    """Smoothing makes no gap of nobody; a group of hundreds of whom none comes through is one."""
+    cube = CubeCount.objects.filter(offer="", channel="", segment="", attribute="region").latest("month")
+    place = cube.groups.index("Islands")
+    bands = lines.in_force(lines.last_day(cube.month))
+
+    def found(passed: int, of: int) -> list[dict[str, Any]]:
+        at = STAGES.index("eligible") * len(cube.groups) + place
+        cube.reached[at - len(cube.groups)], cube.reached[at] = of, passed
+        cube.save()
+        return [
+            one
+            for one in scores.differential(cube.month, "eligible", "", "region", bands)
+            if "+" not in one["attribute"]
+        ]
+
+    (shut_out,) = found(0, 300)
+    assert shut_out["factor"] > 100
+    assert shut_out["left_out"] == []
+    assert found(20, 25) == []  # too few on one side: one group is left
+    assert found(150, 300)[0]["factor"] < 3
 
 
 def test_a_changed_figure_is_told_by_its_hash(looked_at: Client) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from decisioning.models import Decision as DecisionRow
+from fairness import tasks
 from fairness.governance import readiness, replays
 from fairness.models import Finding
 from tests.fairness.explanations import bank as explained
@@ -47,3 +48,28 @@ def test_a_decision_that_does_not_replay_is_a_finding_and_keeps_models_from_goin
     assert f"finding {finding.pk} is open: {finding.title}" in readiness.missing(model, timezone.now())
     with pytest.raises(readiness.NotReady, match="do not replay"):
         readiness.require(model, timezone.now())
+
+
+@pytest.mark.parametrize("inputs", [b"{", b'{"request": 1}'])
+def test_a_record_that_cannot_even_be_read_is_a_finding_and_hides_no_other(inputs: bytes) -> None:
+    """T-EXP-06: whatever was done to one record, the others are still looked at."""
+    row = decided()
+    slip_in(row)
+    other = row.id
+    row.id, row.inputs = UUID(int=row.id.int + (700 << 80)), inputs
+    row.save(force_insert=True)
+    assert replays.nightly(timezone.now() + timedelta(seconds=2)) == 4
+    finding = Finding.objects.get(kind="replay")
+    assert finding.title == "2 of 4 decisions do not replay"
+    assert set(finding.evidence["decisions"]) == {str(other), str(row.id)}
+
+
+def test_a_night_whose_replay_broke_off_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = decided()
+    monkeypatch.setattr(replays, "_drawn", lambda now: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tasks.replay_decisions()
+    assert [text for text in readiness.missing(row.model, timezone.now()) if "did not come to its end" in text]
+    monkeypatch.undo()
+    tasks.replay_decisions()
+    assert not [text for text in readiness.missing(row.model, timezone.now()) if "did not come to its end" in text]

@@ -101,6 +101,35 @@ def test_answers_of_fewer_than_twenty_are_withheld_where_more_were_scored() -> N
     assert found[comparison.OPPORTUNITY] == {"metric": comparison.OPPORTUNITY, "verdict": "too_little_data"}
 
 
+@pytest.mark.parametrize(
+    ("few", "shown"),
+    [
+        ([7, 9], {"a": 100, "other bands": 56}),  # together too few: the smallest of the others goes with them
+        ([30, 40], {"a": 100, "b": 40, "c": 30, "d": 40}),
+        ([7, 90], {"a": 100, "d": 90, "other bands": 47}),
+    ],
+)
+def test_the_whole_less_the_bands_that_are_shown_tells_of_no_few(few: list[int], shown: dict[str, int]) -> None:
+    sizes = dict(zip("abcd", [100, 40, *few], strict=True))
+    rows = [[name, n, n // 2, n + 1, n // 2] for name, n in sizes.items()]
+    found = {row[0]: row[1] for row in record._merged(rows, 20)}
+    assert found == shown
+    assert sum(found.values()) == sum(sizes.values())
+    assert record._merged([["a", 5, 1, 90, 3], ["b", 6, 1, 90, 3]], 20) == []
+
+
+def test_the_table_of_the_odds_does_not_tell_the_takers_that_are_withheld() -> None:
+    """Two hundred saw it and five took it: the share of the five is withheld, and so are its counts."""
+    counts = {
+        "group": {"true_positives": 3, "false_negatives": 2, "false_positives": 50, "true_negatives": 145},
+        "reference": {"true_positives": 60, "false_negatives": 40, "false_positives": 50, "true_negatives": 50},
+    }
+    odds = comparison.Figure(comparison.ODDS, 0.1, None, 200, 200, None, counts)
+    assert record._shown(odds, 20) == {"metric": comparison.ODDS, "verdict": Verdict.TOO_LITTLE_DATA.value}
+    counts["group"] |= {"true_positives": 30, "false_negatives": 20}
+    assert record._shown(odds, 20)["counts"] == counts
+
+
 def test_a_few_people_reassure_nobody() -> None:
     """T-MET-06: a small fair month is grey; only that the women are scored no lower can be said of so few."""
     found = _figures(*month(160))
