@@ -24,6 +24,7 @@ from offers.prescreening import FIRM_OFFER
 
 TYPES = ("impression", "click", "application", "activation", "dismissal", "rating", "opt_out", "decline")
 DECLINE = "decline"  # the bank refuses what the customer accepted
+ACCEPTANCES = frozenset({"application", "activation"})  # by the customer
 LEARNED = frozenset({"impression", "click", "application", "activation"})
 CLOCK_SKEW = timedelta(minutes=5)  # a channel's clock may be this far from ours
 
@@ -46,13 +47,17 @@ class Event:
         }  # fmt: skip
 
 
+Good = tuple[int, Event, DecisionRow, str]  # index, event, its decision and arm
+
+
 def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | None = None) -> Accepted:
     """Commit the good events of a batch of (index, event) pairs and say what became of each. `channel` reports them."""
     decisions = decision_log.many([event.decision_id for _, event in batch])
     rejected: list[Rejection] = []
-    good: list[tuple[int, Event, DecisionRow, str]] = []
+    good: list[Good] = []
     shown = _shown(list(decisions.values()))
-    for index, event in batch:
+    # A decline is judged by what she accepted, wherever in the batch that stands.
+    for index, event in sorted(batch, key=lambda pair: pair[1].type == DECLINE):
         row = decisions.get(event.decision_id)
         if row is None:
             rejected.append(Rejection(index, "UNKNOWN_DECISION", f"no decision {event.decision_id}"))
@@ -64,7 +69,7 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
             rejected.append(Rejection(index, "NOT_SHOWN", f"no channel was given {event.offer} by this decision"))
         elif not row.made_at - CLOCK_SKEW <= event.occurred_at <= now + CLOCK_SKEW:
             rejected.append(Rejection(index, "OUT_OF_TIME", "occurred_at is before the decision or in the future"))
-        elif event.type == DECLINE and (refused := _not_declined(index, event, row)):
+        elif event.type == DECLINE and (refused := _not_declined(index, event, row, good)):
             rejected.append(refused)
         else:
             good.append((index, event, row, arm))
@@ -98,9 +103,10 @@ def take(batch: Sequence[tuple[int, Event]], now: datetime, *, channel: str | No
     )
 
 
-def _not_declined(index: int, event: Event, row: DecisionRow) -> Rejection | None:
-    """A firm offer is honoured for its days, unless a criterion by which the customer was chosen is not met any more:
-    the rules of the decision's release that were in force then, approved before she was chosen."""
+def _not_declined(index: int, event: Event, row: DecisionRow, beside: Sequence[Good]) -> Rejection | None:
+    """A firm offer is honoured for its days, and beyond them for who accepted it within them, unless a criterion by
+    which the customer was chosen is not met any more: the rules of the decision's release that were in force then,
+    approved before she was chosen. `beside` are the good events of the same batch."""
     release = runtime.plan(row.release).release
     if release.offers[event.offer].legal_basis != FIRM_OFFER:
         return None
@@ -110,7 +116,10 @@ def _not_declined(index: int, event: Event, row: DecisionRow) -> Rejection | Non
         if release.covers(rule, event.offer) and rule.in_force(row.made_at)
     }
     law = packs.strictest(packs.in_force(release, row.made_at.date())).prescreening
-    if event.reason in criteria or event.occurred_at >= _honoured_until(event.offer, row.made_at, law.honour_days):
+    if event.reason in criteria:
+        return None
+    until = _honoured_until(event.offer, row.made_at, law.honour_days)
+    if event.occurred_at >= until and not _accepted_before(until, event, row, beside):
         return None
     known = ", ".join(sorted(criteria)) or "none"
     return Rejection(
@@ -125,6 +134,19 @@ def _honoured_until(offer: str, chosen_at: datetime, days: int) -> datetime:
     no less than the list says."""
     lists = FirmOffer.objects.filter(offer=offer, made_at__lte=chosen_at, honoured_until__gt=chosen_at)
     return max([chosen_at + timedelta(days=days), *lists.values_list("honoured_until", flat=True)])
+
+
+def _accepted_before(until: datetime, declined: Event, row: DecisionRow, beside: Sequence[Good]) -> bool:
+    """Whether the customer accepted by then what is declined, as stored or as said beside it."""
+    return any(
+        (one.decision_id, one.offer) == (row.id, declined.offer) and one.type in ACCEPTANCES and one.occurred_at < until
+        for _, one, _, _ in beside
+    ) or (
+        Outcome.objects.filter(
+            customer_id=row.customer_id, decision_id=row.id, offer=declined.offer, type__in=ACCEPTANCES,
+            occurred_at__lt=until,
+        ).exists()
+    )  # fmt: skip
 
 
 def _shown(rows: Sequence[DecisionRow]) -> set[tuple[UUID, str]]:

@@ -123,6 +123,44 @@ def test_an_offer_that_has_not_to_be_honoured_any_more_is_declined_for_whatever_
     assert (outcomes.take([(0, event)], at).rejected == []) is accepted
 
 
+def later(event_id: str, type_: str, days: int) -> outcomes.Event:
+    """An event so many days after the one decision that there is; a decline is for what was no criterion."""
+    made, reason = Decision.objects.get(), "TOO_MUCH_DEBT" if type_ == "decline" else ""
+    return outcomes.Event(event_id, made.id, "offer-0", type_, made.made_at + timedelta(days=days), None, reason)
+
+
+def taken(*events: outcomes.Event) -> list[tuple[int, str]]:
+    """What was refused of a batch that came when the last of it happened."""
+    now = max(event.occurred_at for event in events)
+    return [(said.index, said.code) for said in outcomes.take(list(enumerate(events)), now).rejected]
+
+
+@pytest.mark.parametrize("accepted", ["application", "activation"])
+@pytest.mark.parametrize("known", ["before", "earlier in the batch", "later in the batch"])
+def test_who_accepted_in_time_is_not_declined_freely_by_waiting(accepted: str, known: str) -> None:
+    """T-LEG-07d: she said yes on day 59, and the bank says no on day 61."""
+    published("firm_offer", floor=floor())
+    decided()
+    yes, no = later("a", accepted, 59), later("d", "decline", 61)
+    if known == "before":
+        assert taken(yes) == []
+        refused = taken(no)
+    else:
+        refused = taken(*((yes, no) if known == "earlier in the batch" else (no, yes)))
+    assert refused == [(1 if known == "earlier in the batch" else 0, "NEW_CRITERION")]
+    assert list(Outcome.objects.values_list("type", flat=True)) == [accepted]
+    assert taken(replace(no, event_id="e", reason="SCORE_TOO_LOW")) == []
+
+
+@pytest.mark.parametrize(("type_", "days"), [("application", 60), ("click", 59)])
+@pytest.mark.parametrize("together", [False, True])
+def test_who_did_not_accept_in_time_is_declined_for_whatever_reason(type_: str, days: int, together: bool) -> None:
+    published("firm_offer", floor=floor())
+    decided()
+    said, no = later("a", type_, days), later("d", "decline", 61)
+    assert (taken(said, no) if together else taken(said) + taken(no)) == []
+
+
 def test_a_list_is_honoured_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """T-LEG-07d: from a pack of then, which said more days than that of the decision's release."""
     published("firm_offer", floor=floor())
