@@ -76,8 +76,9 @@ def pull(offer: str, campaign: str, *, by: User, now: datetime) -> FirmOffer:
 
 
 def standing(now: datetime) -> QuerySet[FirmOffer]:
-    """Those that have to be honoured, the one that stands longest first."""
-    return FirmOffer.objects.filter(made_at__lte=now, honoured_until__gt=now).order_by("-honoured_until", "-pk")
+    """Those that have to be honoured, the one that stands longest first. A list counts as soon as it is there: `now`
+    may have been read before the lock was had, and the list pulled in between."""
+    return FirmOffer.objects.filter(honoured_until__gt=now).order_by("-honoured_until", "-pk")
 
 
 def require_kept(content: snapshot.Content, now: datetime) -> None:

@@ -51,11 +51,13 @@ END $$;
 CREATE TRIGGER guard_firm_offer BEFORE INSERT ON offers_firmoffer FOR EACH ROW
   EXECUTE FUNCTION candor_guard_firm_offer();
 
+-- A list counts as soon as it is there, though published_at was read before the lock was had; and a release is of today,
+-- however far ahead it is dated.
 CREATE FUNCTION candor_keep_firm_offers() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE made offers_firmoffer;
 BEGIN
   PERFORM candor_lock_release();
-  FOR made IN SELECT * FROM offers_firmoffer f WHERE f.made_at <= NEW.published_at AND f.honoured_until > NEW.published_at
+  FOR made IN SELECT * FROM offers_firmoffer f WHERE f.honoured_until > least(NEW.published_at, now())
   LOOP
     IF made.criteria <> candor_firm_criteria(NEW.content, made.offer) THEN
       RAISE EXCEPTION 'the firm offer % stands as it was made until %', made.offer, made.honoured_until

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from console.proposing import propose
 from fairness import evidence, gate
-from offers import canonical, firm_offers, roles, snapshot
+from offers import approvals, canonical, firm_offers, roles, snapshot
 from offers.catalog import Item
 from offers.firm_offers import CriteriaFrozen
-from offers.models import AuditEvent, FirmOffer, Release
+from offers.models import AuditEvent, ChangeRequest, Evidence, FirmOffer, Release
 from offers.register import ATTRIBUTES
 from tests import factories
 from tests.factories import clause, make_user, rule, small_catalogue
@@ -144,6 +144,60 @@ def test_sql_alone_does_not_move_them_either(officer: User, monkeypatch: pytest.
     monkeypatch.setattr(firm_offers, "require_kept", lambda *_: None)
     with pytest.raises(DatabaseError, match="stands as it was made until"), transaction.atomic():
         factories.approve(change, make_user(roles.RISK_APPROVER, "second"), now=timezone.now())
+
+
+def ready(now: datetime) -> ChangeRequest:
+    """A change that moves a criterion, with evidence, in review since before any list."""
+    change = factories.propose([MOVED], author=factories.author_of_anything(), now=now)
+    evidence.compute(change, now)
+    return change
+
+
+@pytest.mark.parametrize("by", ["Python", "SQL"])
+def test_a_list_pulled_while_a_publication_waited_for_the_lock_is_not_missed(
+    officer: User, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """T-LEG-07b: the publication's moment was read before it had the lock, so the list is the later of the two."""
+    now = timezone.now()
+    change = ready(now)
+    pull(officer, now + timedelta(seconds=1))
+    if by == "SQL":
+        monkeypatch.setattr(firm_offers, "require_kept", lambda *_: None)
+    refusal = CriteriaFrozen if by == "Python" else DatabaseError
+    with pytest.raises(refusal, match=r"honoured as it was|stands as it was made"), transaction.atomic():
+        factories.approve(change, make_user(roles.RISK_APPROVER, "second"), now=now)
+    assert Release.objects.count() == 1
+
+
+def released_by_hand(change: ChangeRequest, published_at: datetime) -> None:
+    """An approved change, as whoever writes SQL makes it live."""
+    checker, found = make_user(roles.RISK_APPROVER, "second"), Evidence.objects.get(change=change)
+    approvals.approve(
+        change.pk, checker=checker, content_hash=change.content_hash, now=timezone.now(),
+        little_data_because=factories.SMALL_BANK,
+    )  # fmt: skip
+    Release.objects.create(
+        number=2, content=evidence.candidate_content(change), content_hash=found.candidate_hash, change=change,
+        evidence=found, published_at=published_at,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("days", [-100, 100])
+def test_no_date_that_is_written_on_a_release_gets_around_a_list_that_stands(officer: User, days: int) -> None:
+    """T-LEG-07b: dated before the list, or after it was honoured."""
+    now = timezone.now()
+    change = ready(now)
+    pull(officer)
+    with pytest.raises(DatabaseError, match="stands as it was made until"), transaction.atomic():
+        released_by_hand(change, now + timedelta(days=days))
+
+
+def test_the_database_takes_a_release_once_the_list_is_honoured_no_more(officer: User) -> None:
+    now = timezone.now()
+    change = ready(now)
+    pull(officer, now - timedelta(days=61))
+    released_by_hand(change, now)
+    assert Release.objects.count() == 2
 
 
 def test_once_it_is_honoured_no_more_its_criteria_move_again(officer: User) -> None:
