@@ -14,8 +14,10 @@ from django.db.models import Q
 from numpy.typing import NDArray
 
 from decisioning import impact, runtime
+from fairness import bootstrap
 from fairness.individual import space
 from fairness.individual.space import Floats, Space
+from fairness.intervals import Interval
 from fairness.models import ComparatorPair, IndividualCheck
 from offers import audit
 from offers.conditions.vectorise import CategoryColumn, Column, NumberColumn
@@ -33,9 +35,11 @@ _SEED: Final = 20_261_122
 @dataclass(frozen=True, slots=True)
 class Consistency:
     """1 - the mean distance of an anchor's outcome from its neighbours' (Zemel and others 2013), and the same with
-    outcomes dealt out at random; `neighbours` (a, k) are positions, `distances` (a, k)."""
+    outcomes dealt out at random; `neighbours` (a, k) are positions, `distances` (a, k). `interval` is that of
+    fairness.bootstrap over the anchors, among the same neighbours; None with fewer than two."""
 
     value: float
+    interval: Interval | None
     baseline: float
     anchors: NDArray[np.intp]
     neighbours: NDArray[np.intp]
@@ -51,13 +55,14 @@ def consistency(where: Space, outcome: Floats, *, anchors: int = ANCHORS, k: int
     chosen = np.sort(random.choice(size, min(anchors, size), replace=False)).astype(np.intp)
     distances, found = where.nearest(chosen, np.arange(size, dtype=np.intp), k)
     dealt = random.permutation(outcome)
-    return Consistency(
-        _agreement(outcome, chosen, found), _agreement(dealt, chosen, found), chosen, found, distances
-    )  # fmt: skip
+    each, by_chance = _agreement(outcome, chosen, found), _agreement(dealt, chosen, found)
+    (interval,) = bootstrap.intervals(np.column_stack([each, np.ones(len(each))]), [bootstrap.ratio])
+    return Consistency(float(each.mean()), interval, float(by_chance.mean()), chosen, found, distances)
 
 
-def _agreement(outcome: Floats, anchors: NDArray[np.intp], found: NDArray[np.intp]) -> float:
-    return float(1 - np.abs(outcome[anchors] - outcome[found].mean(axis=1)).mean())
+def _agreement(outcome: Floats, anchors: NDArray[np.intp], found: NDArray[np.intp]) -> Floats:
+    """Of each anchor (a,)."""
+    return np.asarray(1 - np.abs(outcome[anchors] - outcome[found].mean(axis=1)))
 
 
 def least_alike(one: Consistency, outcome: Floats, most: int = PAIRS) -> list[tuple[int, int, float]]:
@@ -93,7 +98,8 @@ def check(now: datetime, *, reference: int = REFERENCE, anchors: int = ANCHORS) 
         kept = IndividualCheck.objects.create(
             kind=IndividualCheck.Kind.NEIGHBOURS, customers=len(seen.outcome), differing=len(pairs), computed_at=now,
             figures={
-                "consistency": found.value, "baseline": found.baseline, "neighbours": NEIGHBOURS,
+                "consistency": found.value, "interval": found.interval and list(found.interval),
+                "method": bootstrap.METHOD, "baseline": found.baseline, "neighbours": NEIGHBOURS,
                 "anchors": len(found.anchors), "attributes": sorted(set(where.names)), "offers": len(seen.offers),
                 "left_out": list(space.proxy_bundle()),
             },

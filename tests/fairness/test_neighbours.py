@@ -42,6 +42,15 @@ def test_alike_people_with_alike_outcomes_are_consistent_beside_chance() -> None
     assert alternating.value < 0.02
 
 
+def test_the_interval_of_consistency_is_that_of_the_mean_over_the_anchors() -> None:
+    outcome = np.random.default_rng(4).random(400)
+    found = neighbours.consistency(_line(400), outcome)
+    each = 1 - np.abs(outcome[found.anchors] - outcome[found.neighbours].mean(axis=1))
+    half = 1.96 * each.std(ddof=1) / np.sqrt(len(each))
+    assert found.interval is not None
+    assert list(found.interval) == pytest.approx([found.value - half, found.value + half], abs=half / 5)
+
+
 def test_the_pairs_are_those_that_differ_most_where_they_are_nearest_and_nobody_stands_twice() -> None:
     outcome = np.zeros(20)
     outcome[10] = 1.0
