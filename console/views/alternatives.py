@@ -29,7 +29,7 @@ from fairness.alternatives.search import floor
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature
 from fairness.thresholds import Verdict
 from offers import packs, roles
-from offers.types import Pack
+from offers.types import Bands, Pack
 
 GROUPS_SHOWN = 8
 KEEP = "keep"
@@ -185,13 +185,13 @@ def _protocol(search: Search) -> list[tuple[str, str]]:
 def _found(search: Search, found: SearchRun, picked: str) -> dict[str, Any]:
     candidates = list(found.candidates.defer("content"))
     rows, today = report.in_order(candidates), candidates[0]
-    groups = [(row["attribute"], row["group"]) for row in today.figures.get("comparisons", ())][:GROUPS_SHOWN]
+    pack = packs.strictest(_packs())
+    groups = list(report.by_group(today, pack.bands))[:GROUPS_SHOWN]
     one = next((row for row in candidates if str(row.number) == picked), today)
     made = DecisionMemo.objects.filter(run=found).select_related("author", "candidate").first()
-    pack = packs.strictest(_packs())
     return {
         "run": found,
-        "candidates": [_row(row, groups, search.protocol["metric"]) for row in rows[: report.TOP + 1]],
+        "candidates": [_row(row, groups, search.protocol["metric"], pack.bands) for row in rows[: report.TOP + 1]],
         "others": max(0, len(rows) - report.TOP - 1),
         "groups": groups,
         "metric": search.protocol["metric"],
@@ -200,6 +200,7 @@ def _found(search: Search, found: SearchRun, picked: str) -> dict[str, Any]:
             candidates, search.protocol["metric"], floor(today.performance, search.protocol), pack.bands.fail_ratio
         ),
         "one": one,
+        "comparisons": report.comparisons(one, pack.bands),
         "one_made": report.made(one),
         "memo": made,
         "disappointments": memo.disappointments(made) if made else [],
@@ -208,14 +209,14 @@ def _found(search: Search, found: SearchRun, picked: str) -> dict[str, Any]:
     }
 
 
-def _row(one: Candidate, groups: Sequence[tuple[str, str]], metric: str) -> dict[str, Any]:
-    compared = {(row["attribute"], row["group"]): row for row in one.figures.get("comparisons", ())}
+def _row(one: Candidate, groups: Sequence[tuple[str, str]], metric: str, bands: Bands) -> dict[str, Any]:
+    compared = report.by_group(one, bands)
     return {
         "candidate": one,
         "performance": one.figures.get(metric),
         "within": one.figures.get("within", False),
         "ratios": [compared.get(key) for key in groups],
-        "remarks": report.remarks(one),
+        "remarks": report.remarks(one, bands),
     }
 
 

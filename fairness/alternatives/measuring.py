@@ -16,7 +16,7 @@ from decisioning.draws import words
 from decisioning.propensity.encoding import OfferRow
 from decisioning.propensity.scoring import PropensityModel
 from decisioning.propensity.training import Example
-from fairness import dataset, thresholds
+from fairness import dataset, small_groups, thresholds
 from fairness.alternatives import pareto
 from fairness.alternatives.performance import per_thousand
 from fairness.dataset import Groupings
@@ -86,7 +86,7 @@ class Measurement:
             "auc": self.auc and self.auc.to_json(),
             "value": self.value and self.value.to_json(),
             "worst_ratio": self.worst,
-            "comparisons": [row.to_json() for row in self.comparisons],
+            "comparisons": as_kept(self.comparisons),
         }
 
 
@@ -124,12 +124,24 @@ def compared_groups(groupings: Groupings, chosen: Mask, references: Mapping[str,
 
 
 def ratios(compared: Sequence[ComparisonResult], smallest: int) -> dict[pareto.GroupKey, float]:
-    """The impact ratios that a search goes by: of groups that are large enough to say anything."""
-    return {
-        (row.attribute, row.group): row.ratio
-        for row in compared
-        if row.ratio is not None and min(row.total, row.reference_total) >= smallest
-    }
+    """The impact ratios that a search goes by: of groups that are large enough to say anything, and to be shown."""
+    least = max(smallest, FLOOR)
+    large = [row for row in compared if min(row.total, row.reference_total) >= least]
+    known = {(row.attribute, row.group): 0.0 if shut_out(row) else row.ratio for row in large}
+    return {key: ratio for key, ratio in known.items() if ratio is not None}
+
+
+def shut_out(row: ComparisonResult) -> bool:
+    """Whether nobody of the reference group is chosen while others are: no ratio can be given, and none is further from
+    parity."""
+    return row.reference_favourable == 0 < row.favourable
+
+
+def as_kept(compared: Sequence[ComparisonResult]) -> list[dict[str, Any]]:
+    """As JSON, of too few people the names and the verdict alone; where a pack asks for more people, whoever reads it
+    hides more."""
+    kept: list[dict[str, Any]] = small_groups.hidden([row.to_json() for row in compared], thresholds.DEFAULT)
+    return kept
 
 
 def swap(today: Mask, candidate: Mask, of: Panel) -> dict[str, Any]:

@@ -33,6 +33,17 @@ def worst(ratios: Mapping[GroupKey, float]) -> float | None:
     return min(map(parity, ratios.values()), default=None)
 
 
+def missing(today: Mapping[GroupKey, float], candidate: Mapping[GroupKey, float]) -> list[GroupKey]:
+    """The groups that have a ratio today and none under the candidate: it chooses nobody of them nor of whom they are
+    compared with."""
+    return sorted(today.keys() - candidate.keys())
+
+
+def worst_beside(today: Mapping[GroupKey, float], candidate: Mapping[GroupKey, float]) -> float | None:
+    """The same of a candidate; None too where a ratio that today has is missing: the rest is no measure of it."""
+    return None if missing(today, candidate) else worst(candidate)
+
+
 def moved(
     today: Mapping[GroupKey, float], candidate: Mapping[GroupKey, float]
 ) -> tuple[list[GroupKey], list[GroupKey]]:

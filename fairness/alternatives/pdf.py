@@ -18,7 +18,8 @@ from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
 from reportlab.platypus import CondPageBreak, Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, XPreformatted
 
-from fairness.alternatives import figure, performance
+from fairness import small_groups
+from fairness.alternatives import figure, performance, report
 from fairness.alternatives.memo import disappointments
 from fairness.alternatives.report import TOP, in_order, made, remarks
 from fairness.alternatives.search import floor
@@ -26,6 +27,9 @@ from fairness.explanations import wording
 from fairness.explanations.pdf import fonts, grid
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun
 from offers import packs
+from offers.types import Bands
+
+_Row = Mapping[str, Any]  # a comparison as it may be shown
 
 _MARGIN, _SIZE = 36, 8.0  # points
 _WIDTH: Final = landscape(A4)[0] - 2 * _MARGIN - 12
@@ -48,9 +52,9 @@ def paper(search: Search, now: datetime) -> bytes:
         target, pagesize=landscape(A4), title=f"Search {search.pk}", author="Candor", leftMargin=_MARGIN,
         rightMargin=_MARGIN, topMargin=_MARGIN, bottomMargin=_MARGIN, invariant=1,
     )  # fmt: skip
-    document.build(
-        [*_head(search, now), *_candidates(search), *_groups(search, now), *_decision(search), *_protocol(search)]
-    )
+    bands = packs.strictest(packs.live(now.date())).bands
+    found = [*_candidates(search, bands), *_groups(search, bands)]
+    document.build([*_head(search, now), *found, *_decision(search), *_protocol(search)])
     return target.getvalue()
 
 
@@ -76,7 +80,7 @@ def _head(search: Search, now: datetime) -> Iterator[Flowable]:
     yield Spacer(0, 8)
 
 
-def _candidates(search: Search) -> Iterator[Flowable]:
+def _candidates(search: Search, bands: Bands) -> Iterator[Flowable]:
     metric, candidates = search.protocol["metric"], list(search.run.candidates.defer("content"))
     shown = f", of which the first {TOP} beside what is in use" if len(candidates) > TOP + 1 else ""
     yield from _heading(f"Candidates: {len(candidates)}{shown}")
@@ -89,28 +93,28 @@ def _candidates(search: Search) -> Iterator[Flowable]:
                 "" if ends[0] is None else f"{ends[0]:.4f} ({ends[1]:.4f} to {ends[2]:.4f})",
                 "" if one.worst_ratio is None else f"{one.worst_ratio:.3f}",
                 "yes" if one.figures.get("within") else "no",
-                "; ".join(remarks(one)),
+                "; ".join(remarks(one, bands)),
             ]
         )  # fmt: skip
     yield grid(rows, _WIDTH, _SIZE)
     yield _text(performance.METHODS[metric] + ". Ratios: Katz log interval, 95 %, out of time.")
 
 
-def _groups(search: Search, now: datetime) -> Iterator[Flowable]:
-    """Performance against each group's impact ratio, and the ratios of what no other beats, in each period too."""
+def _groups(search: Search, bands: Bands) -> Iterator[Flowable]:
+    """Performance against each group's impact ratio, where one is large enough for the search to go by, and the ratios
+    of what no other beats, in each period too."""
     candidates = list(search.run.candidates.defer("content"))
-    line = packs.strictest(packs.live(now.date())).bands.fail_ratio
-    charts = list(fronts(candidates, search.protocol, line))
-    rows = by_group(candidates)
-    if not charts or len(rows) == 1:
+    charts, rows = list(fronts(candidates, search.protocol, bands)), by_group(candidates, bands)
+    if len(rows) == 1:
         return
-    yield from _heading("Performance against impact ratio, by group")
-    yield _text(
-        f"Across: {figure.AXES[search.protocol['metric']]}, dashed where the protocol's tolerance ends. Up: impact "
-        f"ratio, dashed at {line:.2f}. Black: in use today; filled: no other is better, both with 95 % intervals; "
-        "hollow: another is better; red: looks at groups when it decides, never adopted."
-    )
-    yield Table([charts[at : at + _ABREAST] for at in range(0, len(charts), _ABREAST)], hAlign="LEFT")
+    if charts:
+        yield from _heading("Performance against impact ratio, by group")
+        yield _text(
+            f"Across: {figure.AXES[search.protocol['metric']]}, dashed where the protocol's tolerance ends. Up: impact "
+            f"ratio, dashed at {bands.fail_ratio:.2f}. Black: in use today; filled: no other is better, both with "
+            "95 % intervals; hollow: another is better; red: looks at groups when it decides, never adopted."
+        )
+        yield Table([charts[at : at + _ABREAST] for at in range(0, len(charts), _ABREAST)], hAlign="LEFT")
     yield from _heading("Impact ratios of what no other beats")
     yield grid(rows, _WIDTH, _SIZE)
     windows = _windows(candidates)
@@ -119,22 +123,30 @@ def _groups(search: Search, now: datetime) -> Iterator[Flowable]:
         yield grid(windows, _WIDTH, _SIZE)
 
 
-def fronts(candidates: Sequence[Candidate], protocol: Mapping[str, Any], line: float) -> Iterator[Drawing]:
-    """A chart for each of the groups that are furthest behind today; none where nothing was measured."""
-    today, least = candidates[0], floor(candidates[0].performance, protocol)
-    known = [row for row in today.figures.get("comparisons", ()) if row["ratio"] is not None]
-    known.sort(key=lambda row: row["ratio"])
-    for row in known[:_CHARTS]:
-        yield _front((row["attribute"], row["group"]), candidates, least, line)
+def fronts(candidates: Sequence[Candidate], protocol: Mapping[str, Any], bands: Bands) -> Iterator[Drawing]:
+    """A chart for each of the groups that are furthest behind today, of those that the search goes by; none where
+    nothing was measured."""
+    least, compared = floor(candidates[0].performance, protocol), [report.by_group(one, bands) for one in candidates]
+    smallest = max(protocol["groups"]["smallest_group"], small_groups.smallest(bands))
+    known = [
+        (row["ratio"], key)
+        for key, row in compared[0].items()
+        if row["ratio"] is not None and min(row["total"], row["reference_total"]) >= smallest
+    ]
+    known.sort(key=lambda one: one[0])
+    for _, key in known[:_CHARTS]:
+        rows = [one.get(key) for one in compared]
+        yield _front(key, list(zip(candidates, rows, strict=True)), least, bands.fail_ratio)
 
 
-def _front(key: tuple[str, str], candidates: Sequence[Candidate], least: float | None, line: float) -> Drawing:
+def _front(
+    key: tuple[str, str], rows: Sequence[tuple[Candidate, _Row | None]], least: float | None, line: float
+) -> Drawing:
     """One group's chart. Each series is drawn by itself: points of a kind, an interval, a line that is a bound."""
     drawing, plot = Drawing(_CHART_WIDTH, _CHART_HEIGHT), LinePlot()
     points: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in _MARKS}
     ends: list[list[tuple[float, float]]] = []
-    for one in candidates:
-        row = _compared(one).get(key)
+    for one, row in rows:
         if one.performance is None or row is None or row["ratio"] is None:
             continue
         series = figure.series_of(one)
@@ -168,14 +180,10 @@ def _front(key: tuple[str, str], candidates: Sequence[Candidate], least: float |
     return drawing
 
 
-def _compared(one: Candidate) -> dict[tuple[str, str], Mapping[str, Any]]:
-    return {(row["attribute"], row["group"]): row for row in one.figures.get("comparisons", ())}
-
-
-def by_group(candidates: Sequence[Candidate]) -> list[list[str]]:
+def by_group(candidates: Sequence[Candidate], bands: Bands) -> list[list[str]]:
     """The ratio of each group with its interval, a column each for what is in use and for what no other beats."""
     columns = _front_of(candidates)
-    found = [_compared(one) for one in columns]
+    found = [report.by_group(one, bands) for one in columns]
     rows = [["Group, beside", *(f"No. {one.number}" if one.number else "In use" for one in columns)]]
     for key, row in found[0].items():
         name = f"{wording.code(key[0])}: {key[1]}, beside {row['reference']}"
@@ -188,7 +196,9 @@ def _front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidates[0], *best[:_COMPARED]]
 
 
-def _ratio(row: Mapping[str, Any] | None) -> str:
+def _ratio(row: _Row | None) -> str:
+    if row is not None and row["few"]:
+        return "too few people"
     if row is None or row["ratio"] is None:
         return "not defined"
     low, high = row["ratio_interval"] or (None, None)

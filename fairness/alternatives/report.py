@@ -8,9 +8,14 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from django.utils import timezone
+
+from fairness import small_groups
 from fairness.explanations import wording
 from fairness.governance.examiner.archive import cell
 from fairness.models import Candidate, Search
+from offers import packs
+from offers.types import Bands
 
 TOP: Final = 20
 _COLUMNS: Final = (
@@ -30,10 +35,30 @@ def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
     )  # fmt: skip
 
 
+def comparisons(one: Candidate, bands: Bands) -> list[dict[str, Any]]:
+    """Its comparisons as they may be shown: those of too few people are `few`, with their names and verdict alone,
+    whatever was stored of them."""
+    return [_as_shown(row, bands) for row in one.figures.get("comparisons", ())]
+
+
+def _as_shown(row: Mapping[str, Any], bands: Bands) -> dict[str, Any]:
+    if row["total"] is None:  # hidden when it was written
+        return {**row, "few": True}
+    few = small_groups.few(row["total"], row["reference_total"], bands)
+    return {**small_groups.hidden(row, bands), "few": few}
+
+
+def by_group(one: Candidate, bands: Bands) -> dict[tuple[str, str], dict[str, Any]]:
+    """The same by attribute and group, in their order."""
+    return {(row["attribute"], row["group"]): row for row in comparisons(one, bands)}
+
+
 def table(search: Search) -> bytes:
-    """Every candidate, with the impact ratio of each group and both ends of its interval; safe for a spreadsheet."""
+    """Every candidate, with the impact ratio of each group and both ends of its interval, empty where the group is of
+    too few people; safe for a spreadsheet."""
     candidates = list(search.run.candidates.defer("content"))
-    groups = [(row["attribute"], row["group"]) for row in candidates[0].figures.get("comparisons", ())]
+    bands = packs.strictest(packs.live(timezone.now().date())).bands
+    groups = list(by_group(candidates[0], bands))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(
@@ -43,7 +68,8 @@ def table(search: Search) -> bytes:
         ]
     )
     for one in in_order(candidates):
-        writer.writerow([cell(value) for value in (*_values(one, search.protocol["metric"]), *_ratios(one, groups))])
+        values = (*_values(one, search.protocol["metric"]), *_ratios(one, groups, bands))
+        writer.writerow([cell(value) for value in values])
     return out.getvalue().encode()
 
 
@@ -57,8 +83,8 @@ def _values(one: Candidate, metric: str) -> Iterator[Any]:
         yield shown[name] if name in shown else getattr(one, name)
 
 
-def _ratios(one: Candidate, groups: Sequence[tuple[str, str]]) -> Iterator[float | None]:
-    found = {(row["attribute"], row["group"]): row for row in one.figures.get("comparisons", ())}
+def _ratios(one: Candidate, groups: Sequence[tuple[str, str]], bands: Bands) -> Iterator[float | None]:
+    found = by_group(one, bands)
     for key in groups:
         row = found.get(key)
         low, high = (row["ratio_interval"] if row else None) or (None, None)
@@ -81,7 +107,7 @@ def made(one: Candidate) -> list[tuple[str, str]]:
     return told
 
 
-def remarks(one: Candidate) -> list[str]:
+def remarks(one: Candidate, bands: Bands) -> list[str]:
     """What a reader must know of a candidate before its figures."""
     said = []
     if one.refused:
@@ -92,7 +118,17 @@ def remarks(one: Candidate) -> list[str]:
         said.append("uses groups in training")
     if one.pareto:
         said.append("no other is better")
+    missing = [group for _, group in one.figures.get("missing", ())]
+    if missing:
+        said.append(f"chooses nobody of {', '.join(missing)} nor of whom they are compared with: not ranked")
+    said += [f"chooses nobody of {reference}, while others are chosen" for reference in _shut_out(one, bands)]
     closer, further = ([group for _, group in one.figures.get(side, ())] for side in ("closer", "further"))
     if closer and further:
         said.append(f"helps {', '.join(closer)} at the cost of {', '.join(further)}")
     return said
+
+
+def _shut_out(one: Candidate, bands: Bands) -> list[str]:
+    """References of whom it chooses nobody while it chooses others."""
+    rows = comparisons(one, bands)
+    return list(dict.fromkeys(row["reference"] for row in rows if row["reference_favourable"] == 0 < row["favourable"]))

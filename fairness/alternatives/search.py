@@ -21,7 +21,7 @@ from decisioning.propensity.training import Example, TooFewExamples
 from fairness import dataset
 from fairness.alternatives import candidates, pareto, reweighing, rule_thresholds
 from fairness.alternatives.candidates import Recipe
-from fairness.alternatives.measuring import Panel, chosen_of, judged, measure, panel, swap
+from fairness.alternatives.measuring import Panel, as_kept, chosen_of, judged, measure, panel, swap
 from fairness.alternatives.protocol import TARGETS, intact, of_period
 from fairness.models import Candidate, Search, SearchRun, SearchSignature
 from offers import audit
@@ -43,7 +43,8 @@ class NotSigned(PermissionError):
 
 @dataclass(slots=True)
 class Found:
-    """One candidate before it is stored. `model` is None where it could not be made, or is none."""
+    """One candidate before it is stored. `model` is None where it could not be made, or is none; `today` has the ratios
+    of what is in use."""
 
     generator: str
     parameters: Mapping[str, Any]
@@ -54,10 +55,15 @@ class Found:
     model: PropensityModel | None = None
     at_training: bool = False
     at_decision: bool = False
+    today: Mapping[pareto.GroupKey, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> float | None:
+        return pareto.worst_beside(self.today, self.ratios)
 
     @property
     def point(self) -> pareto.Point | None:
-        worst = pareto.worst(self.ratios)
+        worst = self.worst
         return None if self.performance is None or worst is None or self.at_decision else (self.performance, worst)
 
 
@@ -95,6 +101,7 @@ def _model_candidates(search: Search, now: datetime, progress: Progress) -> tupl
     began, total = timezone.now(), 1 + space["trials"]
     first = candidates.today(space)
     found = [_candidate(f"{name}-0", first, first, data, protocol)]
+    _compare_with_today(found[0], found)
     made = {repr(first.to_json()): found[0]}
     study = candidates.study(space)
     for number in range(1, total):
@@ -104,12 +111,14 @@ def _model_candidates(search: Search, now: datetime, progress: Progress) -> tupl
         key = repr(recipe.to_json())
         if key not in made:
             made[key] = _candidate(f"{name}-{number}", recipe, first, data, protocol)
+            _compare_with_today(found[0], [made[key]])
             found.append(made[key])
         study.tell(trial, made[key].point or _NOTHING)
     seconds = (timezone.now() - began).total_seconds()
     _seal(found, data, protocol)
-    found += _bounds(found[0], data, protocol)
-    _compare_with_today(found)
+    bounds = _bounds(found[0], data, protocol)
+    _compare_with_today(found[0], bounds)
+    found += bounds
     return found, {
         "rows": {target: len(rows) for target, rows in data.training.items()},
         "people_out_of_time": len(data.out_of_time.customers), "people_held_out": len(data.holdout.customers),
@@ -181,7 +190,8 @@ def _seal(found: Sequence[Found], data: _Data, protocol: Mapping[str, Any]) -> N
     for one, on_front in zip(found, pareto.non_dominated([one.point for one in found]), strict=True):
         if one.model is not None and (on_front or one is found[0]):
             held = measure(one.model, data.holdout, protocol)
-            one.figures["holdout"] = held.to_json()
+            worst = pareto.worst_beside(today.ratios, held.ratios)
+            one.figures["holdout"] = held.to_json() | {"worst_ratio": worst}
             one.figures["swap"] = swap(today.chosen, held.chosen, data.holdout)
 
 
@@ -235,22 +245,26 @@ def _rule_candidates(search: Search, now: datetime) -> list[Found]:
         Found(
             "threshold" if at else "in use today", {"threshold": one.threshold}, one.value, one.ratios,
             {"value": [one.value, one.low, one.high], "eligible": one.eligible,
-             "worst_ratio": pareto.worst(one.ratios), "comparisons": [row.to_json() for row in one.comparisons]},
+             "comparisons": as_kept(one.comparisons)},
         )
         for at, one in enumerate(rule_thresholds.measure(search.protocol, now))
     ]  # fmt: skip
-    _compare_with_today(found)
+    _compare_with_today(found[0], found)
     return found
 
 
 # --- What was found ------------------------------------------------------------------------------------------------
 
 
-def _compare_with_today(found: Sequence[Found]) -> None:
+def _compare_with_today(today: Found, found: Sequence[Found]) -> None:
+    """Before anything asks for their points."""
     for one in found:
-        if one.ratios:
-            closer, further = pareto.moved(found[0].ratios, one.ratios)
-            one.figures |= {"closer": [list(key) for key in closer], "further": [list(key) for key in further]}
+        if one.refused:
+            continue
+        one.today = today.ratios
+        closer, further = pareto.moved(one.today, one.ratios)
+        told = {"closer": closer, "further": further, "missing": pareto.missing(one.today, one.ratios)}
+        one.figures |= {name: [list(key) for key in keys] for name, keys in told.items()} | {"worst_ratio": one.worst}
 
 
 def within(performance: float | None, today: float | None, protocol: Mapping[str, Any]) -> bool:
@@ -274,7 +288,7 @@ def _store(search: Search, found: Sequence[Found], facts: Mapping[str, Any], now
         Candidate.objects.bulk_create(
             Candidate(
                 run=stored, number=number, generator=one.generator, parameters=dict(one.parameters),
-                performance=one.performance, worst_ratio=pareto.worst(one.ratios),
+                performance=one.performance, worst_ratio=one.worst,
                 figures={**one.figures, "within": within(one.performance, first.performance, search.protocol)},
                 refused=one.refused, pareto=on_front, uses_group_at_training=one.at_training,
                 uses_group_at_decision=one.at_decision, model_sha256=one.model.sha256 if one.model else "",

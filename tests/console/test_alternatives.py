@@ -10,8 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from fairness import thresholds
 from fairness.alternatives import search
-from fairness.models import Candidate, DecisionMemo, Search, SearchWaiver
+from fairness.counts import GroupCounts
+from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchWaiver
 from offers import roles
 from tests import living_bank
 from tests.journeys.pages import client_of
@@ -53,6 +55,35 @@ def test_a_candidate_that_could_not_be_made_stands_on_the_page_with_its_reason(b
     page = client_of(bank, roles.AUDITOR).get(reverse("alternatives_search", args=[found.pk]))
     assert page.status_code == 200
     assert page.content.decode().count(why) == 2
+
+
+def test_nothing_tells_of_a_group_of_too_few_people(bank: LivingBank) -> None:
+    """Of what was stored with its figures too; a group that is large enough stands beside it."""
+    people = {"Metro": (500, 250), "Islands": (19, 3), "Valley": (200, 81)}
+    counts = {name: GroupCounts(name, total, chosen) for name, (total, chosen) in people.items()}
+    rows = [row.to_json() for row in thresholds.compare_all({"region": counts}, {"region": "Metro"})]
+    old = Search.objects.get()
+    asked = Search.objects.create(
+        kind=old.kind, subject=old.subject, protocol=old.protocol, sha256=old.sha256, reweighing=False,
+        author=old.author, frozen_at=old.frozen_at,
+    )  # fmt: skip
+    run = SearchRun.objects.create(search=asked, started_at=old.run.started_at, ended_at=old.run.ended_at, facts={})
+    Candidate.objects.create(
+        run=run, number=0, generator="in use today", parameters={}, performance=9.0, worst_ratio=0.81, pareto=True,
+        figures={"value": [9.0, 8.0, 10.0], "comparisons": rows}, uses_group_at_training=False,
+        uses_group_at_decision=False,
+    )  # fmt: skip
+    auditor = client_of(bank, roles.AUDITOR)
+    page = auditor.get(reverse("alternatives_search", args=[asked.pk])).content.decode()
+    assert page.count("too few to be shown") == page.count("too few people<") == 1
+    assert "15.8" not in page  # 3 of 19
+    assert "0.32" not in page  # their ratio
+    assert "40.5" in page
+    table = auditor.get(reverse("alternatives_table", args=[asked.pk])).content.decode()
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert {row[f"region Islands {part}"] for part in ("ratio", "low", "high")} == {""}
+    assert row["region Valley ratio"].startswith("0.81")
+    assert auditor.get(reverse("alternatives_paper", args=[asked.pk])).content.startswith(b"%PDF")
 
 
 def test_its_table_and_its_pack_can_be_taken_along(bank: LivingBank) -> None:

@@ -16,8 +16,9 @@ from django.db import DatabaseError, connections, transaction
 
 from decisioning import runtime
 from decisioning.models import FeatureRow, LoggedDecision, ModelVersion
-from fairness.alternatives import candidates, measuring, memo, pdf, protocol, record, search
+from fairness.alternatives import candidates, measuring, memo, pdf, protocol, record, report, rule_thresholds, search
 from fairness.alternatives.protocol import InvalidProtocol, Settings
+from fairness.counts import GroupCounts
 from fairness.models import (
     Candidate,
     DecisionMemo,
@@ -27,6 +28,7 @@ from fairness.models import (
     SearchSignature,
     SearchWaiver,
 )
+from fairness.thresholds import DEFAULT, compare_all
 from offers import packs, roles
 from offers.models import Evidence, Release
 from tests.factories import NOW, approve_content, clause, make_bank, make_user, rule, small_catalogue
@@ -261,6 +263,30 @@ def test_a_threshold_of_a_rule_is_searched_on_value_and_impact(author: User) -> 
     assert change.items[0]["content"]["when"]["value"] == lower.parameters["threshold"]
 
 
+@pytest.mark.parametrize(("metro", "islands", "worst"), [(0, 30, 0.0), (0, 0, None)])
+def test_a_threshold_that_shuts_out_the_reference_group_is_not_called_fairer(
+    author: User, monkeypatch: pytest.MonkeyPatch, metro: int, islands: int, worst: float | None
+) -> None:
+    """Whether others are chosen or nobody is; the ratios that are left would make it the fairest of all."""
+
+    def measured(threshold: float, metro: int, islands: int) -> rule_thresholds.Measured:
+        region = {"Metro": GroupCounts("Metro", 200, metro), "Islands": GroupCounts("Islands", 100, islands)}
+        gender = {"male": GroupCounts("male", 150, 60), "female": GroupCounts("female", 150, 60)}
+        rows = compare_all({"region": region, "gender": gender}, {"region": "Metro", "gender": "male"})
+        ratios = measuring.ratios(rows, 30)
+        return rule_thresholds.Measured(threshold, 9.0, 8.0, 10.0, metro + islands, rows, ratios)
+
+    approve_content([*small_catalogue(), rule("strict", clause("credit_score", ">=", 690), "everyday-cash")])
+    make_bank(60, seed=3, missing=0.0)
+    asked = protocol.freeze_rule_search("strict", FEW, author=author, now=NOW)
+    found = [measured(690, 100, 40), measured(700, metro, islands)]
+    monkeypatch.setattr(rule_thresholds, "measure", lambda protocol, now: found)
+    today, other = search.run(asked, NOW).candidates.all()
+    assert today.pareto
+    assert today.worst_ratio == pytest.approx(0.8)
+    assert (other.pareto, other.worst_ratio, other.figures["closer"]) == (False, worst, [])
+
+
 # --- The decision, and what follows from it ------------------------------------------------------------------------
 
 
@@ -314,19 +340,21 @@ def test_the_paper_draws_each_group_and_puts_its_ratios_beside_those_of_today(au
     """R-LDA-2: the chart by group, the table of those that no other beats."""
     run = search.run(frozen(author), LATER)
     found = list(run.candidates.all())
-    drawn = list(pdf.fronts(found, run.search.protocol, 0.8))
-    heads, *rows = pdf.by_group(found)
-    compared = found[0].figures["comparisons"]
+    drawn = list(pdf.fronts(found, run.search.protocol, DEFAULT))
+    heads, *rows = pdf.by_group(found, DEFAULT)
+    compared = report.comparisons(found[0], DEFAULT)
     assert len(drawn) == len([row for row in compared if row["ratio"] is not None])
     assert heads[:2] == ["Group, beside", "In use"]
     assert {int(head.removeprefix("No. ")) for head in heads[2:]} <= {one.number for one in found if one.pareto}
     assert not {int(head.removeprefix("No. ")) for head in heads[2:]} & {
         one.number for one in found if one.uses_group_at_decision
     }
-    assert [row[1].partition(" ")[0] for row in rows] == [f"{row['ratio']:.3f}" for row in compared]
+    assert [row[1].partition(" (")[0] for row in rows] == [
+        "too few people" if row["few"] else f"{row['ratio']:.3f}" for row in compared
+    ]
     assert pdf.paper(run.search, LATER).startswith(b"%PDF")
     refused = Candidate(number=0, generator="in use today", figures={}, performance=None)
-    assert not list(pdf.fronts([refused], run.search.protocol, 0.8))
+    assert not list(pdf.fronts([refused], run.search.protocol, DEFAULT))
 
 
 def test_keeping_what_is_in_use_is_on_record_for_it(author: User, officer: User) -> None:

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from fairness import score_metrics
-from fairness.alternatives import pareto, reweighing
+from fairness import score_metrics, thresholds
+from fairness.alternatives import measuring, pareto, pdf, report, reweighing, search
+from fairness.counts import GroupCounts
+from fairness.models import Candidate
+from fairness.thresholds import ComparisonResult
 
 points = st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 5), st.integers(0, 5))), max_size=12)
 
@@ -55,6 +58,86 @@ def test_the_worst_ratio_counts_a_gap_from_either_side() -> None:
     assert pareto.worst({("a", "b"): 0.9, ("a", "c"): 1.25}) == pytest.approx(0.8)
     assert pareto.worst({("a", "b"): 0.0}) == 0.0
     assert pareto.worst({}) is None
+
+
+def compared(**groups: tuple[int, int]) -> list[ComparisonResult]:
+    """Regions, as people and those of them who are chosen, each against Metro."""
+    counts = {name: GroupCounts(name, people, chosen) for name, (people, chosen) in groups.items()}
+    return thresholds.compare_all({"region": counts}, {"region": "Metro"})
+
+
+TODAY = measuring.ratios(compared(Metro=(200, 100), Islands=(100, 40), Valley=(100, 50)), 30)
+
+
+def beside_today(rows: list[ComparisonResult]) -> search.Found:
+    """A candidate of a better performance than any other."""
+    one = search.Found("threshold", {}, 9.0, measuring.ratios(rows, 30), {"comparisons": measuring.as_kept(rows)})
+    search._compare_with_today(search.Found("in use today", {}, 1.0, TODAY), [one])
+    return one
+
+
+def as_stored(figures: dict[str, Any], number: int = 0) -> Candidate:
+    return Candidate(number=number, generator="threshold", figures=figures, performance=9.0 - number, pareto=number > 0)
+
+
+def test_shutting_out_the_reference_group_is_as_far_from_parity_as_can_be() -> None:
+    """No ratio can be given, and that is no reason to call it fairer than what is in use."""
+    one = beside_today(compared(Metro=(200, 0), Islands=(100, 40), Valley=(100, 0)))
+    assert one.ratios == {("region", "Islands"): 0.0}
+    assert pareto.worst(one.ratios) == 0.0
+    one = beside_today(compared(Metro=(200, 0), Islands=(100, 40), Valley=(100, 1)))
+    assert one.point == (9.0, 0.0)
+    assert one.figures["closer"] == []
+    assert one.figures["further"] == [["region", "Islands"], ["region", "Valley"]]
+    assert report.remarks(as_stored(one.figures), thresholds.DEFAULT) == [
+        "chooses nobody of Metro, while others are chosen"
+    ]
+
+
+def test_a_candidate_without_a_ratio_that_today_has_is_never_on_the_front() -> None:
+    """It chooses nobody of a region at all: the ratios of the other attributes are no measure of it."""
+    one = beside_today(compared(Metro=(200, 0), Islands=(100, 0), Valley=(100, 0)))
+    one.ratios = {**one.ratios, ("gender", "female"): 1.0}
+    assert one.figures["missing"] == [["region", "Islands"], ["region", "Valley"]]
+    assert one.worst is None
+    assert one.point is None
+    assert pareto.non_dominated([(1.0, 0.8), one.point]) == [True, False]
+    assert report.remarks(as_stored(one.figures), thresholds.DEFAULT) == [
+        "chooses nobody of Islands, Valley nor of whom they are compared with: not ranked"
+    ]
+
+
+def test_too_few_people_to_be_shown_steer_nothing_and_are_kept_without_their_figures() -> None:
+    rows = compared(Metro=(200, 100), Islands=(19, 3), Valley=(20, 9))
+    assert list(measuring.ratios(rows, 10)) == [("region", "Valley")]
+    islands, valley = measuring.as_kept(rows)
+    assert (islands["group"], islands["verdict"], valley["total"]) == ("Islands", rows[0].verdict, 20)
+    assert {islands[name] for name in ("total", "favourable", "rate", "ratio", "ratio_interval", "q")} == {None}
+
+
+def test_what_was_stored_of_too_few_people_is_not_shown_either() -> None:
+    rows = [row.to_json() for row in compared(Metro=(200, 100), Islands=(19, 3), Valley=(40, 10))]
+    one = as_stored({"comparisons": rows})
+    islands, valley = report.comparisons(one, thresholds.DEFAULT)
+    assert islands["few"]
+    assert {islands[name] for name in ("total", "favourable", "rate", "ratio", "ratio_interval", "q")} == {None}
+    assert valley == {**rows[1], "few": False}
+    assert report.comparisons(as_stored({"comparisons": [islands]}), thresholds.DEFAULT) == [islands]
+    assert [row[1].partition(" (")[0] for row in pdf.by_group([one], thresholds.DEFAULT)[1:]] == [
+        "too few people", "0.500"
+    ]  # fmt: skip
+
+
+def test_the_charts_are_of_groups_that_the_search_goes_by() -> None:
+    """Six tiny groups of whom nobody is chosen take the place of none."""
+    tiny = {f"Rock{at}": (15 + at, 0) for at in range(6)}
+    rows = [row.to_json() for row in compared(Metro=(200, 100), Islands=(45, 15), Valley=(80, 30), **tiny)]
+    found = [as_stored({"comparisons": rows}), as_stored({"comparisons": rows}, 1)]
+    protocol: dict[str, Any] = {"metric": "value", "tolerance": 0.1, "groups": {"smallest_group": 50}}
+    for smallest, drawn in ((50, ["Valley"]), (40, ["Islands", "Valley"]), (10, ["Rock5", "Islands", "Valley"])):
+        protocol["groups"]["smallest_group"] = smallest
+        charts = pdf.fronts(found, protocol, thresholds.DEFAULT)
+        assert [chart.contents[-1].text.partition(": ")[2] for chart in charts] == drawn
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))
