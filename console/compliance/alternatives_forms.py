@@ -9,6 +9,7 @@ from django import forms
 
 from decisioning.models import ModelVersion
 from fairness.alternatives.protocol import Settings
+from fairness.small_groups import FLOOR
 from offers.models import EligibilityRule
 
 MOST_OFFERED: Final = 100
@@ -44,8 +45,8 @@ class ProtocolForm(forms.Form):
         help_text="Groups are compared by who is among the highest scores.",
     )  # fmt: skip
     smallest_group = forms.IntegerField(
-        label="Smallest group that counts", min_value=10, max_value=10_000, initial=30,
-        help_text="People out of time; smaller groups are shown and steer nothing.",
+        label="Smallest group that counts", min_value=FLOOR, max_value=10_000, initial=30,
+        help_text=f"People out of time; smaller groups steer nothing, and those under {FLOOR} are not shown.",
     )  # fmt: skip
     trials = forms.IntegerField(label="Candidates", min_value=2, max_value=500, initial=60)
     seed = forms.IntegerField(

@@ -29,6 +29,7 @@ from fairness.alternatives.search import floor
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature
 from fairness.thresholds import Verdict
 from offers import packs, roles
+from offers.catalog import InvalidContent
 from offers.types import Bands, Pack
 
 GROUPS_SHOWN = 8
@@ -284,7 +285,7 @@ def propose(request: SignedInRequest, pk: int) -> HttpResponse:
     try:
         with transaction.atomic():
             change = memo.propose_threshold(made, author=request.user, now=timezone.now())
-    except memo.NotAdoptable as fault:
+    except (memo.NotAdoptable, InvalidContent) as fault:
         messages.error(request, f"{fault}.")
         return redirect("alternatives_search", pk)
     return redirect("review", change.pk)

@@ -15,7 +15,7 @@ from decisioning.propensity.scoring import PropensityModel
 from fairness.alternatives import rule_thresholds
 from fairness.alternatives.search import within
 from fairness.models import Candidate, DecisionMemo, Search, SearchRun, SearchSignature, SearchWaiver
-from offers import audit, catalog, roles, snapshot
+from offers import audit, catalog, golden, roles, snapshot
 from offers.catalog import Item
 from offers.models import ChangeRequest
 from offers.types import Pack
@@ -95,11 +95,15 @@ def disappointments(memo: DecisionMemo) -> list[str]:
         return []
     said = []
     today, then = (one[metric][0] if one.get(metric) else None for one in (before, held))
-    if not within(then, today, memo.run.search.protocol):
+    if today is None or then is None:
+        said.append("The holdout is too small to tell how it performs.")
+    elif not within(then, today, memo.run.search.protocol):
         said.append("On the holdout it performs worse than the protocol tolerates.")
-    worst = before["worst_ratio"], held["worst_ratio"]
-    if worst[0] is not None and worst[1] is not None and worst[1] < worst[0]:
-        said.append(f"On the holdout its worst ratio is lower than today's: {worst[1]:.3f}, and {worst[0]:.3f} today.")
+    was, would = before["worst_ratio"], held["worst_ratio"]
+    if was is None or would is None:
+        said.append("The holdout does not tell its impact ratios: too few people, or nobody chosen.")
+    elif would < was:
+        said.append(f"On the holdout its worst ratio is lower than today's: {would:.3f}, and {was:.3f} today.")
     return said
 
 
@@ -119,19 +123,33 @@ def _challenger(candidate: Candidate, now: datetime) -> str:
 
 
 def propose_threshold(memo: DecisionMemo, *, author: User, now: datetime) -> ChangeRequest:
-    """A draft of the rule with the adopted threshold, for review like any other. Raises NotAllowed, NotAdoptable; call
-    inside a transaction."""
+    """A draft of the rule with the adopted threshold, for review like any other. Raises NotAllowed, NotAdoptable or
+    InvalidContent; call inside a transaction."""
     search, live = memo.run.search, snapshot.live_row()
     rule = live.content["rule"].get(search.subject) if live else None
     if memo.candidate is None or rule is None:
         raise NotAdoptable(f"there is no threshold of {search.subject} to propose")
     threshold = memo.candidate.parameters["threshold"]
     when = rule_thresholds.with_threshold(rule["when"], search.protocol["space"]["path"], threshold)
+    content = {**rule, "when": when}
+    gone = _without_what_fails(content)
+    said = f" Without the tests that held under the old threshold alone: {'; '.join(gone)}." if gone else ""
     return catalog.draft(
         kind="rule", key=search.subject, title=f"{rule['title']}: {threshold:,}",
-        items=[Item("rule", search.subject, {**rule, "when": when})], author=author, now=now,
-        rationale=f"Search {search.pk} for less discriminatory alternatives. {memo.rationale}",
+        items=[Item("rule", search.subject, content)], author=author, now=now,
+        rationale=f"Search {search.pk} for less discriminatory alternatives. {memo.rationale}{said}",
     )  # fmt: skip
+
+
+def _without_what_fails(content: dict[str, Any]) -> list[str]:
+    """Takes the golden tests out of a rule's content that do not hold in it; their names. The review page tells of
+    them."""
+    tests = content.get("tests", [])
+    answers = golden.run(catalog.requirement(content), tests)
+    gone = [one.name for one in answers if not one.passed]
+    if gone:
+        content["tests"] = [test for test, one in zip(tests, answers, strict=True) if one.passed]
+    return gone
 
 
 def sign(search: Search, purpose: str, *, person: User, now: datetime, comment: str = "") -> SearchSignature:

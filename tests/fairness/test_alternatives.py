@@ -30,6 +30,7 @@ from fairness.models import (
 )
 from fairness.thresholds import DEFAULT, compare_all
 from offers import packs, roles
+from offers.catalog import Item
 from offers.models import Evidence, Release
 from tests.factories import NOW, approve_content, clause, make_bank, make_user, rule, small_catalogue
 
@@ -242,7 +243,12 @@ def test_no_release_names_a_model_that_looks_at_groups_where_a_pack_forbids_it(
 
 def test_a_threshold_of_a_rule_is_searched_on_value_and_impact(author: User) -> None:
     kept_before = small_catalogue()
-    kept_before.append(rule("strict", clause("credit_score", ">=", 690), "everyday-cash"))
+    strict = rule("strict", clause("credit_score", ">=", 690), "everyday-cash")
+    tests = [
+        {"name": "at the limit", "customer": {"credit_score": 690.0}, "expect": "eligible"},
+        {"name": "just below", "customer": {"credit_score": 689.0}, "expect": "refused"},
+    ]
+    kept_before.append(Item("rule", "strict", {**(strict.content or {}), "tests": tests}))
     make_bank(400, seed=3, missing=0.0)
     approve_content(kept_before)
     runtime.forget()
@@ -261,6 +267,8 @@ def test_a_threshold_of_a_rule_is_searched_on_value_and_impact(author: User) -> 
     with transaction.atomic():
         change = memo.propose_threshold(made, author=risk, now=NOW)
     assert change.items[0]["content"]["when"]["value"] == lower.parameters["threshold"]
+    assert [one["name"] for one in change.items[0]["content"]["tests"]] == ["at the limit"]
+    assert change.rationale.endswith("Without the tests that held under the old threshold alone: just below.")
 
 
 @pytest.mark.parametrize(("metro", "islands", "worst"), [(0, 30, 0.0), (0, 0, None)])
@@ -323,17 +331,20 @@ def test_what_the_holdout_says_against_an_adopted_candidate_is_said_to_who_signs
     run = search.run(frozen(author), LATER)
     made = memo.decide(run, chosen(run), "Closer to parity.", author=author, now=LATER)
 
-    def told(auc: float, ratio: float | None) -> list[str]:
+    def told(auc: float | None, ratio: float | None) -> list[str]:
         made.figures = {
             "today": {"auc": [0.8, 0.7, 0.9], "worst_ratio": 0.7},
-            "candidate": {"auc": [auc, 0.5, 0.9], "worst_ratio": ratio},
+            "candidate": {"auc": None if auc is None else [auc, 0.5, 0.9], "worst_ratio": ratio},
         }
         return memo.disappointments(made)
 
-    assert told(0.75, 0.7) == told(0.8, None) == []  # at the tolerance of 0.05, and as it is today
-    assert [line.partition(" it")[0] for line in told(0.74, 0.7)] == ["On the holdout"]
+    assert told(0.75, 0.7) == []  # at the tolerance of 0.05, and as it is today
+    assert told(0.74, 0.7) == ["On the holdout it performs worse than the protocol tolerates."]
     assert told(0.8, 0.65) == ["On the holdout its worst ratio is lower than today's: 0.650, and 0.700 today."]
     assert len(told(0.6, 0.6)) == 2
+    assert told(None, None) == [
+        "The holdout is too small to tell how it performs.", "The holdout does not tell its impact ratios: too few people, or nobody chosen.",
+    ]  # fmt: skip
 
 
 def test_the_paper_draws_each_group_and_puts_its_ratios_beside_those_of_today(author: User) -> None:
