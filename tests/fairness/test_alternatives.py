@@ -343,8 +343,9 @@ def test_what_the_holdout_says_against_an_adopted_candidate_is_said_to_who_signs
     assert told(0.8, 0.65) == ["On the holdout its worst ratio is lower than today's: 0.650, and 0.700 today."]
     assert len(told(0.6, 0.6)) == 2
     assert told(None, None) == [
-        "The holdout is too small to tell how it performs.", "The holdout does not tell its impact ratios: too few people, or nobody chosen.",
-    ]  # fmt: skip
+        "The holdout is too small to tell how it performs.",
+        "The holdout does not tell its impact ratios: too few people, or nobody chosen.",
+    ]
 
 
 def test_the_paper_draws_each_group_and_puts_its_ratios_beside_those_of_today(author: User) -> None:
