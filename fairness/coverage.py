@@ -11,9 +11,8 @@ from typing import Final
 from django.db.models import Max
 
 from fairness.cube import lines
-from fairness.cube.record import SOURCE
 from fairness.cube.rollup import ANY
-from fairness.models import Cause, CubeComparison, FairnessAudit, IndividualCheck, MonthFigure
+from fairness.models import Cause, CubeComparison, IndividualCheck, MonthFigure
 from fairness.scores import comparison
 from fairness.scores.record import looked_at
 from offers import packs
@@ -53,11 +52,11 @@ class Asked:
 
 
 def asked(source: packs.Source, today: date) -> tuple[date | None, tuple[Pack, ...], list[Asked]]:
-    """The newest month with an audit of record, the packs that were in force at its end, and every metric in its order,
-    as they ask for it; before the first audit None, and the packs of today."""
-    start = FairnessAudit.objects.filter(source=SOURCE).aggregate(at=Max("period_from"))["at"]
-    month = start.date() if start else None
-    made = dict(_made(month))
+    """The newest month of which the audit of record could tell something, the packs that were in force at its end, and
+    every metric in its order, as they ask for it; before the first such audit None, and the packs of today."""
+    told = CubeComparison.objects.filter(ratio__isnull=False).order_by("-month")
+    month, audited = told.values_list("month", "audit__computed_at").first() or (None, None)
+    made = {**{metric: audited for metric, run in MADE_BY.items() if run == AUDIT}, **dict(_made(month))}
     in_force = packs.in_force(source, lines.last_day(month) if month else today)
     return month, in_force, [
         Asked(metric, tuple(pack.title for pack in in_force if metric in pack.metrics), MADE_BY[metric],
@@ -72,9 +71,6 @@ def _made(month: date | None) -> Iterator[tuple[str, datetime | None]]:
     audience = Cause.objects.filter(kind=Cause.Kind.AUDIENCE)
     yield "M18", audience.aggregate(at=Max("computed_at"))["at"]
     if month is not None:
-        told = CubeComparison.objects.filter(month=month, ratio__isnull=False)
-        audited = told.values_list("audit__computed_at", flat=True).first()
-        yield from ((metric, audited) for metric, run in MADE_BY.items() if run == AUDIT)
         yield from _of_scores(month)
         yield "M17", looked_at(month)
 
